@@ -1,0 +1,212 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tallywire/tallywire/examples/reconciler/ledgers"
+	"github.com/tallywire/tallywire/examples/reconciler/reconcile"
+)
+
+// read reads a whole ledger and fails on anything but bad lines, which it returns.
+func read(t require.TestingT, name string, from io.Reader) ([]reconcile.Line, []*reconcile.LineError) {
+	r, err := reconcile.NewReader(name, from)
+	require.NoError(t, err)
+	var lines []reconcile.Line
+	var bad []*reconcile.LineError
+	for {
+		l, err := r.Next()
+		var lineErr *reconcile.LineError
+		switch {
+		case errors.Is(err, io.EOF):
+			return lines, bad
+		case errors.As(err, &lineErr):
+			bad = append(bad, lineErr)
+		default:
+			require.NoError(t, err)
+			lines = append(lines, l)
+		}
+	}
+}
+
+func match(t require.TestingT, left, right []reconcile.Line) (*reconcile.Matcher, []reconcile.Change) {
+	m, err := reconcile.NewMatcher(left, right, reconcile.Tolerances{Amount: 50})
+	require.NoError(t, err)
+	var changes []reconcile.Change
+	require.NoError(t, m.Run(context.Background(), func(_ string, c reconcile.Change) error {
+		changes = append(changes, c)
+		return nil
+	}))
+	return m, changes
+}
+
+// requireAccounted checks the account of a job by counting anew: every line is in exactly one match,
+// and the totals are what the matches hold.
+func requireAccounted(t require.TestingT, m *reconcile.Matcher, left, right []reconcile.Line) {
+	lines := [2][]reconcile.Line{left, right}
+	totals := m.Totals()
+	seen := [2]map[int]int{{}, {}}
+	sums := map[reconcile.Currency]map[reconcile.Status][2]reconcile.Amount{}
+	count := map[reconcile.Status]int{}
+	for _, x := range m.Matches() {
+		count[x.Status]++
+		for s, indexes := range [2][]int{x.Left, x.Right} {
+			for _, i := range indexes {
+				seen[s][i]++
+				l := lines[s][i]
+				require.Equal(t, x.Currency, l.Currency)
+				if sums[l.Currency] == nil {
+					sums[l.Currency] = map[reconcile.Status][2]reconcile.Amount{}
+				}
+				of := sums[l.Currency][x.Status]
+				of[s] += l.Amount
+				sums[l.Currency][x.Status] = of
+			}
+		}
+		require.GreaterOrEqual(t, x.Confidence, 0.0)
+		require.LessOrEqual(t, x.Confidence, 1.0)
+		require.NotEmpty(t, x.Reason)
+		switch x.Status {
+		case reconcile.Matched, reconcile.Suggested:
+			require.NotEmpty(t, x.Left)
+			require.NotEmpty(t, x.Right)
+		case reconcile.Unmatched, reconcile.Duplicate:
+			require.Equal(t, 1, len(x.Left)+len(x.Right))
+		}
+	}
+	for s := range lines {
+		require.Len(t, seen[s], len(lines[s]), "lines in a match, side %d", s)
+		for i, n := range seen[s] {
+			require.Equal(t, 1, n, "matches of line %d of side %d", i, s)
+		}
+	}
+	require.Equal(t, count, totals.Matches)
+	for _, sum := range totals.Sums {
+		require.Equal(t, sums[sum.Currency], sum.Of)
+		var total [2]reconcile.Amount
+		for _, of := range sum.Of {
+			total[0], total[1] = total[0]+of[0], total[1]+of[1]
+		}
+		require.Equal(t, total, sum.Total)
+	}
+}
+
+// found reports whether the matcher saw what was planted, and with what status.
+func found(m *reconcile.Matcher, byID map[string]reconcile.Match, truth ledgers.Truth) bool {
+	ids := slices.Concat(truth.Bank, truth.Ledger)
+	same := func(ids []string) bool {
+		for _, id := range ids {
+			if byID[id].Number != byID[ids[0]].Number {
+				return false
+			}
+		}
+		return true
+	}
+	status := func(id string) reconcile.Status { return byID[id].Status }
+	whole := len(byID[ids[0]].Left)+len(byID[ids[0]].Right) == len(ids)
+	switch truth.Trouble {
+	case ledgers.MissingBank, ledgers.MissingLedger:
+		return status(ids[0]) == reconcile.Unmatched
+	case ledgers.DuplicateBank, ledgers.DuplicateLedger:
+		twice, once := truth.Bank, truth.Ledger
+		if truth.Trouble == ledgers.DuplicateLedger {
+			twice, once = once, twice
+		}
+		a, b := status(twice[0]), status(twice[1])
+		return status(once[0]) == reconcile.Matched &&
+			(a == reconcile.Matched && b == reconcile.Duplicate || a == reconcile.Duplicate && b == reconcile.Matched)
+	case ledgers.SwappedAmount:
+		return same(ids) && whole && status(ids[0]) != reconcile.Unmatched
+	case ledgers.None, ledgers.Cents, ledgers.Shifted, ledgers.Split, ledgers.Collective,
+		ledgers.Decoy, ledgers.Recurring:
+		return same(ids) && whole && status(ids[0]) == reconcile.Matched
+	default:
+		return same(ids) && whole && (status(ids[0]) == reconcile.Matched || status(ids[0]) == reconcile.Suggested)
+	}
+}
+
+// recall returns how many of the planted movements were found, by trouble.
+func recall(m *reconcile.Matcher, left, right []reconcile.Line, truths []ledgers.Truth) (hits, all map[ledgers.Trouble]int) {
+	byID := map[string]reconcile.Match{}
+	for _, x := range m.Matches() {
+		for _, i := range x.Left {
+			byID[left[i].ID] = x
+		}
+		for _, i := range x.Right {
+			byID[right[i].ID] = x
+		}
+	}
+	hits, all = map[ledgers.Trouble]int{}, map[ledgers.Trouble]int{}
+	for _, truth := range truths {
+		all[truth.Trouble]++
+		if found(m, byID, truth) {
+			hits[truth.Trouble]++
+		}
+	}
+	return hits, all
+}
+
+func TestBundledLedgersAreWhatTheGeneratorWrites(t *testing.T) {
+	files, err := ledgers.Generate(ledgers.Default())
+	require.NoError(t, err)
+	for _, c := range []struct {
+		open func() (io.ReadCloser, error)
+		want []byte
+	}{
+		{ledgers.Bank, files.Bank}, {ledgers.Ledger, files.Ledger}, {ledgers.BankCutOff, ledgers.CutOff(files.Bank, 60)},
+	} {
+		f, err := c.open()
+		require.NoError(t, err)
+		got, err := io.ReadAll(f)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(c.want, got), "run go generate in examples/reconciler/ledgers")
+	}
+}
+
+func TestBundledLedgers(t *testing.T) {
+	files, err := ledgers.Generate(ledgers.Default())
+	require.NoError(t, err)
+	left, bad := read(t, "bank.csv", bytes.NewReader(files.Bank))
+	right, none := read(t, "ledger.csv", bytes.NewReader(files.Ledger))
+	require.Len(t, bad, ledgers.Default().BadLines)
+	require.Empty(t, none)
+	m, changes := match(t, left, right)
+	requireAccounted(t, m, left, right)
+	kinds := map[reconcile.Kind]int{}
+	for _, c := range changes {
+		kinds[c.Kind]++
+	}
+	t.Log(kinds)
+
+	totals := m.Totals()
+	hits, all := recall(m, left, right, files.Truths)
+	for _, trouble := range slices.Sorted(maps.Keys(all)) {
+		t.Logf("%-18s %4d of %4d", trouble, hits[trouble], all[trouble])
+	}
+	t.Logf("%+v", totals)
+}
+
+func TestPlantedTroublesAreFound(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := ledgers.Default()
+		c.Seed, c.Movements, c.BadLines = rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 600).Draw(t, "movements"), 0
+		files, err := ledgers.Generate(c)
+		require.NoError(t, err)
+		left, _ := read(t, "bank.csv", bytes.NewReader(files.Bank))
+		right, _ := read(t, "ledger.csv", bytes.NewReader(files.Ledger))
+		m, _ := match(t, left, right)
+		requireAccounted(t, m, left, right)
+		hits, all := recall(m, left, right, files.Truths)
+		for trouble, n := range all {
+			require.GreaterOrEqual(t, hits[trouble]+1+n/20, n, "found of %q", trouble)
+		}
+	})
+}
