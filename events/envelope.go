@@ -7,8 +7,8 @@ const MaxEventBytes = 64 << 10
 const (
 	// MaxDepth is how deep objects and arrays may nest, the event itself included.
 	MaxDepth = 64
-	// MaxAttributes is how many members the event object may have.
-	MaxAttributes = 64
+	// MaxExtensions is how many extension attributes an event may have.
+	MaxExtensions = 32
 	// MaxTypeLen bounds `type` in bytes.
 	MaxTypeLen = 128
 	// MaxAttributeLen bounds the other CloudEvents attributes in bytes, after decoding.

@@ -2,73 +2,17 @@ package events
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
-
-// Attributes that CloudEvents or this package gives a meaning. Those up to kept are in the Envelope.
-const (
-	attrID = iota
-	attrSource
-	attrType
-	attrSubject
-	attrTime
-	attrDataSchema
-	attrTraceParent
-	kept
-	attrSpecVersion = iota - 1
-	attrDataContentType
-	attrData
-	attrDataBase64
-	extension
-)
-
-// attribute returns which attribute name is.
-func attribute(name []byte) int {
-	switch string(name) {
-	case "id":
-		return attrID
-	case "source":
-		return attrSource
-	case "type":
-		return attrType
-	case "subject":
-		return attrSubject
-	case "time":
-		return attrTime
-	case "dataschema":
-		return attrDataSchema
-	case "traceparent":
-		return attrTraceParent
-	case "specversion":
-		return attrSpecVersion
-	case "datacontenttype":
-		return attrDataContentType
-	case "data":
-		return attrData
-	case "data_base64":
-		return attrDataBase64
-	}
-	return extension
-}
-
-// text is an attribute's string as it stands in the JSON, without the quotes.
-type text struct {
-	body    []byte
-	escaped bool
-	// decoded is the string where it was needed already, because of escapes.
-	decoded string
-}
 
 // Scan reads the envelope of an event and makes sure that raw can be relayed as it is. An event is
 // refused, with an [*InvalidError], unless it is
 //
 //   - at most [MaxEventBytes] of valid UTF-8 (a text frame that is not kills a browser's socket), and
 //     valid JSON, nested at most [MaxDepth] levels, its numbers with exponents up to [MaxExponent];
-//   - an object of at most [MaxAttributes] members, none of them twice;
+//   - an object with at most [MaxExtensions] extension attributes and no name twice;
 //   - named by CloudEvents' rule: a-z and 0-9, up to [MaxAttributeNameLen] characters, written without
 //     escapes; data_base64 is the only exception;
 //   - `type` present; `type`, `id`, `source`, `subject`, `time` (RFC 3339), `dataschema`, `traceparent` (W3C),
@@ -113,53 +57,54 @@ func (s *scanner) event(env *Envelope, attrs *[kept]text) bool {
 		return s.fail("type", "is required")
 	}
 	var (
-		seen    uint
-		inline  [8][]byte
-		unknown = inline[:0] // names of the extension attributes
+		seen   uint // a bit per attribute
+		inline [8][]byte
+		others = inline[:0] // the names of extension attributes
 	)
-	for n := 1; ; n++ {
-		if n > MaxAttributes {
-			return s.fail("", "more than "+strconv.Itoa(MaxAttributes)+" attributes")
-		}
+	for more := true; more; {
 		name, ok := s.name()
 		if !ok {
 			return false
 		}
 		attr := attribute(name)
-		if attr == extension {
-			for _, other := range unknown {
-				if bytes.Equal(other, name) {
-					return s.fail(string(name), "occurs twice")
-				}
-			}
-			unknown = append(unknown, name)
-		} else if seen&(1<<attr) != 0 {
+		switch {
+		case attr != extension && seen&(1<<attr) != 0, attr == extension && contains(others, name):
 			return s.fail(string(name), "occurs twice")
+		case attr == extension && len(others) == MaxExtensions:
+			return s.fail("", "more than "+strconv.Itoa(MaxExtensions)+" extension attributes")
+		case attr == extension:
+			others = append(others, name)
 		}
 		seen |= 1 << attr
 		if !s.member(attr, name, env, attrs) {
 			return false
 		}
-		switch s.space() {
-		case ',':
-			s.pos++
-			continue
-		case '}':
-			s.pos++
-		default:
+		c := s.space()
+		if c != ',' && c != '}' {
 			return false
 		}
-		break
+		s.pos++
+		more = c == ','
 	}
 	switch {
 	case s.space() != 0 || s.pos < len(s.b):
 		return false
 	case attrs[attrType].body == nil:
 		return s.fail("type", "is required")
-	case seen&(1<<attrData|1<<attrDataBase64) == 1<<attrData|1<<attrDataBase64:
+	case seen&(1<<attrData) != 0 && seen&(1<<attrDataBase64) != 0:
 		return s.fail("data_base64", "may not stand beside data")
 	}
 	return true
+}
+
+// contains reports whether name is one of names.
+func contains(names [][]byte, name []byte) bool {
+	for _, n := range names {
+		if bytes.Equal(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // name reads an attribute's name and the colon.
@@ -229,121 +174,6 @@ func (s *scanner) member(attr int, name []byte, env *Envelope, attrs *[kept]text
 		attrs[attr] = t
 	}
 	return true
-}
-
-// wantOf says what kind of value an attribute has.
-func wantOf(attr int) string {
-	if attr == extension {
-		return "must be a string, a number or a boolean"
-	}
-	return "must be a string"
-}
-
-// check says what is wrong with the attribute's string; "" if nothing is.
-func (t *text) check(attr int) string {
-	if t.escaped {
-		if problem := t.decode(); problem != "" {
-			return problem
-		}
-	}
-	limit := MaxAttributeLen
-	if attr == attrType {
-		limit = MaxTypeLen
-	}
-	body := t.body
-	switch {
-	case len(body) == 0:
-		return "must not be empty"
-	case len(body) > limit:
-		return "must be at most " + strconv.Itoa(limit) + " bytes"
-	}
-	for _, c := range body {
-		if c < 0x20 || c >= 0x7f {
-			if hasControl(body) {
-				return "must not contain control characters"
-			}
-			break
-		}
-	}
-	switch attr {
-	case attrType:
-		for _, c := range body {
-			if classes[c]&inType == 0 {
-				return "must consist of A-Z a-z 0-9 _ . -"
-			}
-		}
-	case attrTime:
-		var t time.Time
-		if t.UnmarshalText(body) != nil {
-			return "must be a time as in RFC 3339, like 2026-11-24T10:00:00Z"
-		}
-	case attrTraceParent:
-		if !validTraceParent(body) {
-			return "must be a W3C trace context, as 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"
-		}
-	case attrSpecVersion:
-		if string(body) != "1.0" {
-			return `must be "1.0"`
-		}
-	}
-	return ""
-}
-
-// decode replaces the body by what its escapes stand for.
-func (t *text) decode() string {
-	quoted := make([]byte, 0, len(t.body)+2)
-	quoted = append(append(append(quoted, '"'), t.body...), '"')
-	if err := json.Unmarshal(quoted, &t.decoded); err != nil {
-		return "must be a string"
-	}
-	if strings.ContainsRune(t.decoded, utf8.RuneError) {
-		return "must not contain half of a surrogate pair" // two different ones would decode to the same string
-	}
-	t.body = []byte(t.decoded)
-	return ""
-}
-
-// hasControl reports whether b holds a control character (C0, DEL, C1).
-func hasControl(b []byte) bool {
-	for _, r := range string(b) {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
-			return true
-		}
-	}
-	return false
-}
-
-// validTraceParent checks the shape that W3C Trace Context gives to `traceparent`; versions after 00 may
-// be longer.
-func validTraceParent(b []byte) bool {
-	const length = len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-	if len(b) < length || string(b[:2]) == "ff" || string(b[:2]) == "00" && len(b) > length ||
-		len(b) > length && b[length] != '-' {
-		return false
-	}
-	var digits [length]bool // per place: a digit other than 0
-	for i, c := range b[:length] {
-		if i == 2 || i == 35 || i == 52 {
-			if c != '-' {
-				return false
-			}
-			continue
-		}
-		if !isHex(c) || c >= 'A' && c <= 'F' {
-			return false
-		}
-		digits[i] = c != '0'
-	}
-	return anyTrue(digits[3:35]) && anyTrue(digits[36:52])
-}
-
-func anyTrue(b []bool) bool {
-	for _, v := range b {
-		if v {
-			return true
-		}
-	}
-	return false
 }
 
 // fill copies the attributes' strings into the envelope, with one allocation for all.
