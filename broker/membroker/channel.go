@@ -75,7 +75,9 @@ func (c *channel) publish(p *broker.Publication) (r broker.Receipt, ok bool, err
 	now := c.store.now()
 	r.Ack = namespace.AckStored
 	if p.ID != "" {
-		if cursor, dup := c.seen.get(p.ID, now); dup {
+		c.expire(now)
+		// A cursor beyond the head belongs to a stream that is gone, and the event with it.
+		if cursor, dup := c.seen.get(p.ID, now); dup && cursor.Offset <= c.last.Offset && cursor.Stamp <= c.last.Stamp {
 			c.n.duplicates++
 			c.mu.Unlock()
 			r.Cursor, r.Duplicate = cursor, true
@@ -128,12 +130,15 @@ func (c *channel) deliver(subs []*Broker, e broker.Entry) {
 	}
 }
 
-// tellHead tells b the head, if b is subscribed.
+// tellHead tells b the head, if b is subscribed; where the stream has been removed it is opened again.
 func (c *channel) tellHead(b *Broker) {
 	c.turn.Lock()
 	defer c.turn.Unlock()
 	c.mu.Lock()
 	subscribed := c.index(b) >= 0
+	if subscribed && c.room(0) == nil {
+		c.open(c.store.now())
+	}
 	h := c.head()
 	c.mu.Unlock()
 	if subscribed {
@@ -162,7 +167,7 @@ func (c *channel) subscribe(b *Broker) (h broker.Head, ok bool, err error) {
 	return c.head(), true, nil
 }
 
-// unsubscribe removes b. The stream's life goes on from now, as if it had just been refreshed.
+// unsubscribe removes b. The stream stays for a while after its last subscriber.
 func (c *channel) unsubscribe(b *Broker) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +179,7 @@ func (c *channel) unsubscribe(b *Broker) {
 	c.subs = append(append(subs, c.subs[:i]...), c.subs[i+1:]...)
 	if len(c.subs) == 0 {
 		c.subs = nil
-		c.expires = max(c.expires, c.store.now()+c.life())
+		c.expires = max(c.expires, c.store.now()+max(KeepLeast, min(c.opts.TTL, GenesisTTL)).Microseconds())
 	}
 }
 
@@ -204,7 +209,7 @@ func (c *channel) open(now int64) {
 	}
 	c.exists = true
 	c.append(now, nil)
-	c.expires = now + c.life()
+	c.expires = now + GenesisTTL.Microseconds()
 }
 
 // append adds an entry and trims the log. The caller holds mu.
@@ -222,14 +227,6 @@ func (c *channel) append(now int64, event []byte) broker.Entry {
 	c.log.push(e, limit)
 	c.store.bytes.Add(int64(len(event)) + entryCost - freed)
 	return e
-}
-
-// life is how long the stream lives when nothing happens to it. The caller holds mu.
-func (c *channel) life() int64 {
-	if c.last.Offset > 1 {
-		return c.opts.TTL.Microseconds()
-	}
-	return min(c.opts.TTL, GenesisTTL).Microseconds()
 }
 
 // expire ends a stream whose time has passed. The caller holds mu.

@@ -2,6 +2,7 @@ package membroker
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tallywire/tallywire/broker"
 )
@@ -167,4 +168,23 @@ func (b *Broker) nudge() {
 	case b.wake <- struct{}{}:
 	default: // it will look anyway
 	}
+}
+
+// Stall keeps the channel's turn, so that publishes wait and its queue fills, until release is called.
+func (f Faults) Stall(channel string) (release func()) {
+	c, err := f.s.obtain(channel)
+	if err != nil {
+		panic(err)
+	}
+	c.turn.Lock()
+	return c.turn.Unlock
+}
+
+// TTL returns how long the stream lives if nothing happens to it; 0 when there is none.
+func (f Faults) TTL(channel string) time.Duration {
+	c := f.s.find(channel)
+	if c == nil {
+		return 0
+	}
+	return c.remaining()
 }

@@ -20,9 +20,14 @@ const (
 	DefaultAudit       = 5 * time.Second
 )
 
-// GenesisTTL is how long a stream lives that nobody subscribes and nothing was ever published to
-// (or the namespace's TTL, if that is shorter).
-const GenesisTTL = 10 * time.Minute
+// How long streams stay that the namespace's TTL does not keep.
+const (
+	// GenesisTTL is the life of a stream that nobody subscribes and nothing was ever published to.
+	GenesisTTL = 10 * time.Minute
+	// KeepLeast is the least that is left to a stream when its last subscriber goes; it is the
+	// namespace's TTL where that is longer, but no more than GenesisTTL.
+	KeepLeast = time.Minute
+)
 
 // Options configure a Store. The zero value of a field means its default.
 type Options struct {
