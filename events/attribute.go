@@ -1,6 +1,7 @@
 package events
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -78,8 +79,14 @@ func (t *text) check(attr int) string {
 		}
 	}
 	limit := MaxAttributeLen
-	if attr == attrType {
+	switch attr {
+	case attrType:
 		limit = MaxTypeLen
+	case attrDataBase64:
+		if _, err := base64.StdEncoding.Decode(make([]byte, base64.StdEncoding.DecodedLen(len(t.body))), t.body); err != nil {
+			return "must be base64"
+		}
+		return ""
 	}
 	body := t.body
 	switch {
@@ -104,8 +111,7 @@ func (t *text) check(attr int) string {
 			}
 		}
 	case attrTime:
-		var t time.Time
-		if t.UnmarshalText(body) != nil {
+		if !validTime(body) {
 			return "must be a time as in RFC 3339, like 2026-11-24T10:00:00Z"
 		}
 	case attrTraceParent:
@@ -133,6 +139,21 @@ func (t *text) decode() string {
 	}
 	t.body, t.decoded = []byte(decoded), decoded
 	return ""
+}
+
+// validTime reports whether b is a time of RFC 3339. The standard library lets pass what browsers do not
+// read: hours of one digit, a comma before the fraction, offsets of a day and more.
+func validTime(b []byte) bool {
+	const seconds, offset = len("2006-01-02T15:04:05"), len("07:00")
+	var t time.Time
+	if len(b) <= seconds || t.UnmarshalText(b) != nil || b[seconds-3] != ':' || b[seconds] == ',' {
+		return false
+	}
+	if b[len(b)-1] == 'Z' {
+		return true
+	}
+	zone := b[len(b)-offset:]
+	return string(zone[:2]) < "24" && string(zone[3:]) < "60"
 }
 
 // hasControl reports whether b holds a control character (C0, DEL, C1).

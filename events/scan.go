@@ -18,7 +18,7 @@ import (
 //   - `type` present; `type`, `id`, `source`, `subject`, `time` (RFC 3339), `dataschema`, `traceparent` (W3C),
 //     `datacontenttype` and `specversion` ("1.0") strings of limited length without control characters,
 //     and not empty;
-//   - one of `data` (any value) and `data_base64` (a string), or neither;
+//   - one of `data` (any value) and `data_base64` (padded base64), or neither;
 //   - scalars in all other members. `null` stands for an absent attribute, as CloudEvents says.
 //
 // Scan does not know types; [Registry.Check] does. It may be called from any goroutine. The returned
@@ -163,7 +163,7 @@ func (s *scanner) member(attr int, name []byte, env *Envelope, attrs *[kept]text
 		return true
 	}
 	body, escaped, ok := s.str()
-	if !ok || attr == extension || attr == attrDataBase64 {
+	if !ok || attr == extension {
 		return ok
 	}
 	t := text{body: body, escaped: escaped}
