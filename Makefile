@@ -1,0 +1,85 @@
+# Everything a developer or CI runs is a target here; `make` alone lists them.
+
+GO           ?= go
+ARGS         ?=
+FUZZTIME     ?= 10s
+# Packages tested at once. Several of them start Redis servers and measure time, so that more than one
+# a core makes them slow rather than fast.
+TEST_JOBS    ?= 2
+TEST_TIMEOUT ?= 15m
+# What to test: make test PKGS=./broker/... TESTFLAGS='-run Resume -v'
+PKGS         ?= ./...
+TESTFLAGS    ?=
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Variables: ARGS (run, bench), PKGS and TESTFLAGS (test), FUZZTIME (fuzz)"
+
+.PHONY: build
+build: ## build bin/tallywire, a static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tallywire ./cmd/tallywire
+
+.PHONY: run
+run: build ## start a demo gateway with the embedded engine (ARGS='--listen :9000')
+	bin/tallywire serve --demo $(ARGS)
+
+.PHONY: bench
+bench: build ## run the built-in load generator (ARGS='--help' says what it takes)
+	bin/tallywire bench $(ARGS)
+
+.PHONY: setup
+setup: ## install the system packages that the tests need
+	@scripts/setup.sh
+
+.PHONY: test
+test: setup ## run all tests under the race detector
+	$(GO) run ./scripts/gotest -race -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $(TESTFLAGS) $(PKGS)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: check
+check: check-tidy check-format check-lint check-vet check-docs ## format, lint, vet, links, go.mod: what CI demands
+
+.PHONY: check-tidy
+check-tidy: ## go.mod and go.sum are as `go mod tidy` leaves them
+	$(GO) mod tidy -diff
+
+.PHONY: check-format
+check-format: $(GOLANGCI) ## the code is formatted by gofumpt and goimports
+	$(GOLANGCI) fmt --diff
+
+.PHONY: check-lint
+check-lint: $(GOLANGCI) ## golangci-lint finds nothing
+	$(GOLANGCI) config verify
+	$(GOLANGCI) run
+
+.PHONY: check-vet
+check-vet: ## go vet finds nothing
+	$(GO) vet ./...
+
+.PHONY: check-docs
+check-docs: ## relative links and anchors in the documents lead somewhere
+	$(GO) run ./scripts/doclinks .
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
+
+# The linter is built from its module, so that it needs no download of its own, and kept by version.
+$(GOLANGCI):
+	@mkdir -p $(@D)
+	GOBIN='$(abspath $(@D))/.build' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(@D)/.build/golangci-lint $@ && rmdir $(@D)/.build
