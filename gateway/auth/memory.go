@@ -48,7 +48,7 @@ func (m *Memory) Revoke(ctx context.Context, r Revocation) error {
 	if !hasToken && !hasUser && m.set.len() >= MaxRevocations {
 		return ErrRevocationsFull
 	}
-	m.set.add([]Revocation{r})
+	m.set.add([]Revocation{r}, now)
 	for ring := range m.watchers {
 		select {
 		case ring <- struct{}{}:

@@ -127,13 +127,14 @@ func (l *revokedList) mergeLocked(list []Revocation) bool {
 		old = &revokedSet{}
 	}
 	next := &revokedSet{tokens: maps.Clone(old.tokens), users: maps.Clone(old.users)}
-	next.forgetExpired(l.clock())
-	news := next.add(list)
+	now := l.clock()
+	next.forgetExpired(now)
+	news := next.add(list, now)
 	if next.len() > MaxRevocations {
 		// Only the store's own remain, and the store is bounded.
 		before := next.len()
 		next = &revokedSet{}
-		next.add(list)
+		next.add(list, now)
 		l.forgotten.Add(uint64(before - next.len()))
 	}
 	l.set.Store(next)
@@ -142,13 +143,14 @@ func (l *revokedList) mergeLocked(list []Revocation) bool {
 
 // forgetExpired is for a set that nobody else has yet. A margin allows for clocks that differ.
 func (s *revokedSet) forgetExpired(now time.Time) {
-	now = now.Add(-MaxSkew)
-	maps.DeleteFunc(s.tokens, func(_ string, expires time.Time) bool { return expires.Before(now) })
-	maps.DeleteFunc(s.users, func(_ string, u userRevocation) bool { return u.expires.Before(now) })
+	limit := now.Add(-MaxSkew)
+	maps.DeleteFunc(s.tokens, func(_ string, expires time.Time) bool { return expires.Before(limit) })
+	maps.DeleteFunc(s.users, func(_ string, u userRevocation) bool { return u.expires.Before(limit) })
 }
 
-// add is for a set that nobody else has yet. It reports whether anything is revoked that was not.
-func (s *revokedSet) add(list []Revocation) bool {
+// add is for a set that nobody else has yet. It leaves out what has expired, and reports whether anything
+// is revoked that was not.
+func (s *revokedSet) add(list []Revocation, now time.Time) bool {
 	if s.tokens == nil {
 		s.tokens = map[string]time.Time{}
 	}
@@ -156,7 +158,11 @@ func (s *revokedSet) add(list []Revocation) bool {
 		s.users = map[string]userRevocation{}
 	}
 	news := false
+	limit := now.Add(-MaxSkew)
 	for _, r := range list {
+		if r.Expires.Before(limit) {
+			continue
+		}
 		if r.TokenID != "" {
 			expires, known := s.tokens[r.TokenID]
 			news = news || !known
