@@ -1,0 +1,5 @@
+//go:build race
+
+package membroker_test
+
+const raceEnabled = true
