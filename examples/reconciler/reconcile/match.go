@@ -14,6 +14,7 @@ const (
 // Match says which lines belong together, and why. Its slices must not be changed.
 type Match struct {
 	Number      int // from 1, in the order of creation
+	Revision    int // from 1, grows with every change
 	Status      Status
 	Rule        string // the pass that decided: reference, fee, window, split, swapped, duplicate, rest
 	Confidence  float64
@@ -21,6 +22,9 @@ type Match struct {
 	Currency    Currency
 	Left, Right []int // indexes of lines
 }
+
+// sides returns the lines of a match by side.
+func (x *Match) sides() [2][]int { return [2][]int{x.Left, x.Right} }
 
 // Kind is what happened to a match.
 type Kind string
@@ -37,6 +41,8 @@ const (
 type Change struct {
 	Kind  Kind
 	Match Match // as it is afterwards; before its deletion for Deleted
+	// Previous is the match before an update; nil for the other kinds.
+	Previous *Match
 	// Settled is how many lines of both sides are in a match after this change.
 	Settled int
 }

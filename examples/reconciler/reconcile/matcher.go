@@ -8,8 +8,9 @@ import (
 // Tolerances are the bounds within which lines may differ and still belong together. The zero value
 // means [DefaultTolerances] for every field but Amount, where zero means that amounts must be equal.
 type Tolerances struct {
-	// Amount, in minor units, by which a payment with the right reference may differ in either direction.
-	Amount Amount
+	// Amount by which a payment with the right reference may differ in either direction, in hundredths of
+	// the currency's unit: 50 is 0.50 EUR, and nothing in JPY.
+	Amount int64
 	// FeeBasisPoints is the largest share of an amount that a bank may have kept as its fee.
 	FeeBasisPoints int64
 	// DateWindow is how many days a booking may be late or early.
@@ -39,11 +40,20 @@ func (t Tolerances) withDefaults() Tolerances {
 	return t
 }
 
+// amount returns the tolerance in a currency's minor units, rounded down.
+func (t Tolerances) amount(c Currency) Amount {
+	a := Amount(t.Amount)
+	for range c.Digits() {
+		a *= 10
+	}
+	return a / 100
+}
+
 // Validate reports the first bound that is out of range.
 func (t Tolerances) Validate() error {
 	switch {
-	case t.Amount < 0 || t.Amount > MaxAmount:
-		return fmt.Errorf("amount tolerance: must not be negative or above %d minor units, is %d", MaxAmount, t.Amount)
+	case t.Amount < 0 || t.Amount > 1_000_000_00:
+		return fmt.Errorf("amount tolerance: must be between 0 and 1000000.00, is %d hundredths", t.Amount)
 	case t.FeeBasisPoints < 0 || t.FeeBasisPoints > 2_000:
 		return fmt.Errorf("fee: must be between 0 and 2000 basis points, is %d", t.FeeBasisPoints)
 	case t.DateWindow < 0 || t.DateWindow > 60:
@@ -86,6 +96,7 @@ type Matcher struct {
 	settled int
 	bounded int // searches that were cut short by a bound
 	tol     Tolerances
+	codes   []Currency // of the left side, once they are asked for
 	changes []Change
 }
 
@@ -159,18 +170,18 @@ func (m *Matcher) free(s Side, i int, confidence float64) bool {
 
 // create makes a match of open lines.
 func (m *Matcher) create(x Match) {
-	x.Number = len(m.matches) + 1
+	x.Number, x.Revision = len(m.matches)+1, 1
 	x.Currency = m.currency(&x)
 	m.matches = append(m.matches, x)
 	m.deleted = append(m.deleted, false)
 	m.claim(x.Number - 1)
-	m.changed(Created, x)
+	m.changed(Created, x, nil)
 }
 
 // replace makes a match of lines that are free. A suggestion that held the lines of anchor's is
 // updated; others that held any of the lines are deleted, and their other lines are open again.
 func (m *Matcher) replace(x Match, anchor int) {
-	for side, indexes := range [2][]int{x.Left, x.Right} {
+	for side, indexes := range x.sides() {
 		for _, i := range indexes {
 			if n := m.of[side][i]; n >= 0 && n != anchor {
 				m.remove(n)
@@ -182,31 +193,29 @@ func (m *Matcher) replace(x Match, anchor int) {
 		return
 	}
 	m.release(anchor)
-	m.update(anchor, x)
+	previous := m.matches[anchor]
+	x.Number, x.Revision, x.Currency = previous.Number, previous.Revision+1, previous.Currency
+	m.matches[anchor] = x
 	m.claim(anchor)
-	m.changed(Updated, m.matches[anchor])
+	m.changed(Updated, x, &previous)
 }
 
 // decide changes what is said of a match, not its lines.
 func (m *Matcher) decide(n int, status Status, rule string, confidence float64, reason string) {
-	x := &m.matches[n]
+	x, previous := &m.matches[n], m.matches[n]
 	x.Status, x.Rule, x.Confidence, x.Reason = status, rule, confidence, reason
-	m.changed(Updated, *x)
-}
-
-func (m *Matcher) update(n int, x Match) {
-	x.Number, x.Currency = n+1, m.currency(&x)
-	m.matches[n] = x
+	x.Revision++
+	m.changed(Updated, *x, &previous)
 }
 
 func (m *Matcher) remove(n int) {
 	m.release(n)
 	m.deleted[n] = true
-	m.changed(Deleted, m.matches[n])
+	m.changed(Deleted, m.matches[n], nil)
 }
 
 func (m *Matcher) claim(n int) {
-	for side, indexes := range [2][]int{m.matches[n].Left, m.matches[n].Right} {
+	for side, indexes := range m.matches[n].sides() {
 		for _, i := range indexes {
 			m.of[side][i] = n
 			m.settled++
@@ -215,7 +224,7 @@ func (m *Matcher) claim(n int) {
 }
 
 func (m *Matcher) release(n int) {
-	for side, indexes := range [2][]int{m.matches[n].Left, m.matches[n].Right} {
+	for side, indexes := range m.matches[n].sides() {
 		for _, i := range indexes {
 			m.of[side][i] = -1
 			m.settled--
@@ -223,8 +232,8 @@ func (m *Matcher) release(n int) {
 	}
 }
 
-func (m *Matcher) changed(k Kind, x Match) {
-	m.changes = append(m.changes, Change{Kind: k, Match: x, Settled: m.settled})
+func (m *Matcher) changed(k Kind, x Match, previous *Match) {
+	m.changes = append(m.changes, Change{Kind: k, Match: x, Previous: previous, Settled: m.settled})
 }
 
 func (m *Matcher) currency(x *Match) Currency {

@@ -147,9 +147,9 @@ func (m *Matcher) fee(l, r int) (Match, bool) {
 	switch {
 	case !sameSign(a.Amount, b.Amount) || days(a.Date, b.Date) > m.tol.ReferenceWindow:
 		return x, false
-	case gap.abs() <= m.tol.Amount:
+	case gap.abs() <= m.tol.amount(a.Currency):
 		x.Status, x.Confidence = Matched, 0.95
-		x.Reason = fmt.Sprintf("same reference, amount within %s", a.Currency.Format(m.tol.Amount))
+		x.Reason = fmt.Sprintf("same reference, amount within %s", a.Currency.Format(m.tol.amount(a.Currency)))
 		return x, true
 	case gap < 0 && withinShare(-gap, b.Amount.abs(), m.tol.FeeBasisPoints):
 		x.Status, x.Confidence = Suggested, 0.8

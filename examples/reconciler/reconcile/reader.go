@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,7 +18,7 @@ import (
 var requiredColumns = []string{"id", "date", "reference", "amount", "currency", "counterparty"}
 
 const (
-	maxFieldLength = 200
+	maxFieldLength = 120
 	maxFileBytes   = 256 << 20
 )
 
@@ -175,6 +176,8 @@ func (r *Reader) line(record []string) (Line, error) {
 			return Line{}, r.bad(row, name, errors.New("is not UTF-8"))
 		case len(f) > maxFieldLength:
 			return Line{}, r.bad(row, name, fmt.Errorf("is longer than %d bytes", maxFieldLength))
+		case strings.ContainsFunc(f, unicode.IsControl):
+			return Line{}, r.bad(row, name, errors.New("has a line break or another control character in it"))
 		}
 	}
 	text := func(name string) string { return strings.Clone(strings.TrimSpace(record[r.column[name]])) }
