@@ -47,7 +47,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: check
-check: check-tidy check-format check-lint check-vet check-docs ## format, lint, vet, links, go.mod: what CI demands
+check: check-tidy check-format check-lint check-vet check-sleeps check-docs ## format, lint, vet, links, go.mod: what CI demands
 
 .PHONY: check-tidy
 check-tidy: ## go.mod and go.sum are as `go mod tidy` leaves them
@@ -65,6 +65,10 @@ check-lint: $(GOLANGCI) ## golangci-lint finds nothing
 .PHONY: check-vet
 check-vet: ## go vet finds nothing
 	$(GO) vet ./...
+
+.PHONY: check-sleeps
+check-sleeps: ## no test sleeps on the real clock
+	$(GO) run ./scripts/testsleeps
 
 .PHONY: check-docs
 check-docs: ## relative links and anchors in the documents lead somewhere
