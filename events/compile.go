@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -66,11 +67,7 @@ func schemaError(err error) error {
 	var details *jsonschema.ValidationError
 	if errors.As(err, &invalid) && errors.As(invalid.Err, &details) {
 		problem := worst(details)
-		pointer := pointer(problem.InstanceLocation)
-		if pointer == "" {
-			pointer = "/"
-		}
-		return fmt.Errorf("%s: %s", clip(pointer, 256), problem.text)
+		return fmt.Errorf("%s: %s", clip("/"+strings.TrimPrefix(pointer(problem.location), "/"), 256), problem.text)
 	}
 	var load *jsonschema.LoadURLError
 	if errors.As(err, &load) {

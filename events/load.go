@@ -146,7 +146,7 @@ func readFile(dir fs.FS, name string, isBuiltIn bool) (*schemaFile, error) {
 	if err := json.Unmarshal(source, &f.header); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return nil, fmt.Errorf("/%s: must be a %s, is a %s", wrong.Field, wrong.Type, wrong.Value)
+			return nil, fmt.Errorf("/%s: must be of type %s, is %s", wrong.Field, wrong.Type, article(wrong.Value))
 		}
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -15,9 +16,9 @@ import (
 
 // problem is the one thing told about an invalid value.
 type problem struct {
-	// InstanceLocation is the path to the value meant.
-	InstanceLocation []string
-	text             string
+	location  []string // the path to the value meant
+	text      string   // what is wanted of it
+	wrongType bool     // whether it is another type that is wanted
 }
 
 // dataError puts a validation error of an event's data into words.
@@ -28,56 +29,67 @@ func dataError(err error) error {
 	}
 	p := worst(details)
 	return &InvalidError{
-		Path:    "/data" + clip(pointer(p.InstanceLocation), MaxMessageBytes),
-		Message: clip("data"+dotted(p.InstanceLocation)+": "+p.text, MaxMessageBytes),
+		Path:    "/data" + clip(pointer(p.location), MaxMessageBytes),
+		Message: clip("data"+dotted(p.location)+": "+p.text, MaxMessageBytes),
 	}
 }
 
 // worst picks what to tell of a tree of errors: always the same for the same value, whatever order the
-// validator went in. Alternatives are judged by the one that got furthest into the value.
+// validator went in. Alternatives are judged by the one that the value comes closest to.
 func worst(e *jsonschema.ValidationError) problem {
 	if len(e.Causes) == 0 {
 		return describe(e)
 	}
-	deepest := false
+	less := problem.before
 	switch e.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
-		deepest = true
+		less = problem.closer
 	case *kind.PropertyNames, *kind.Not, *kind.Contains:
 		return describe(e)
 	}
 	best := worst(e.Causes[0])
 	for _, c := range e.Causes[1:] {
-		p := worst(c)
-		if deepest && len(p.InstanceLocation) != len(best.InstanceLocation) {
-			if len(p.InstanceLocation) > len(best.InstanceLocation) {
-				best = p
-			}
-			continue
-		}
-		if at, other := pointer(p.InstanceLocation), pointer(best.InstanceLocation); at < other || at == other && p.text < best.text {
+		if p := worst(c); less(p, best) {
 			best = p
 		}
 	}
 	return best
 }
 
+// before orders problems by place and text.
+func (p problem) before(q problem) bool {
+	at, other := pointer(p.location), pointer(q.location)
+	return at < other || at == other && p.text < q.text
+}
+
+// closer orders problems of alternatives: the one that got further into the value first, and of two at
+// the same place the one that at least has the type right.
+func (p problem) closer(q problem) bool {
+	switch {
+	case len(p.location) != len(q.location):
+		return len(p.location) > len(q.location)
+	case p.wrongType != q.wrongType:
+		return q.wrongType
+	}
+	return p.before(q)
+}
+
 var english = message.NewPrinter(language.English)
 
 // describe puts one error into words.
 func describe(e *jsonschema.ValidationError) problem {
-	p := problem{InstanceLocation: e.InstanceLocation}
+	p := problem{location: e.InstanceLocation}
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
-		p.InstanceLocation = append(append([]string{}, e.InstanceLocation...), least(k.Missing))
+		p.location = within(e, k.Missing)
 		p.text = "is required"
 	case *kind.AdditionalProperties:
-		p.InstanceLocation = append(append([]string{}, e.InstanceLocation...), least(k.Properties))
+		p.location = within(e, k.Properties)
 		p.text = "is not allowed"
 	case *kind.FalseSchema:
 		p.text = "is not allowed"
 	case *kind.Type:
-		p.text = "must be " + article(strings.Join(k.Want, " or ")) + ", is " + article(k.Got)
+		p.text, p.wrongType = "must be "+article(strings.Join(k.Want, " or "))+", is "+article(k.Got), true
 	case *kind.Enum:
 		p.text = "must be one of " + list(k.Want)
 	case *kind.Const:
@@ -111,7 +123,7 @@ func describe(e *jsonschema.ValidationError) problem {
 	case *kind.UniqueItems:
 		p.text = fmt.Sprintf("must not repeat items, %d and %d are equal", k.Duplicates[0], k.Duplicates[1])
 	case *kind.DependentRequired:
-		p.InstanceLocation = append(append([]string{}, e.InstanceLocation...), least(k.Missing))
+		p.location = within(e, k.Missing)
 		p.text = "is required beside " + clip(k.Prop, 64)
 	default:
 		p.text = e.ErrorKind.LocalizedString(english)
@@ -119,13 +131,9 @@ func describe(e *jsonschema.ValidationError) problem {
 	return p
 }
 
-// least returns the first name in alphabetical order.
-func least(names []string) string {
-	first := names[0]
-	for _, n := range names[1:] {
-		first = min(first, n)
-	}
-	return first
+// within returns the path to the first of names, in alphabetical order, in the value that e is about.
+func within(e *jsonschema.ValidationError, names []string) []string {
+	return append(slices.Clone(e.InstanceLocation), slices.Min(names))
 }
 
 // article puts "a" or "an" before the name of a JSON type.
