@@ -1,0 +1,284 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// flush writes one frame with a connection's answers and what is new in its channels.
+func (f *flusher) flush(c *conn) {
+	if c.blocked || c.removed {
+		return
+	}
+	c.queued.Store(false)
+	outbox := c.takeOutbox()
+	if len(outbox) == 0 {
+		switch len(c.dirty) {
+		case 0:
+			recycle(outbox)
+			return
+		case 1:
+			if f.flushShared(c) {
+				return
+			}
+		}
+	}
+	frame := f.assemble(c, outbox)
+	recycle(outbox)
+	if frame != nil {
+		f.write(c, frame)
+	}
+	if len(c.dirty) > 0 && !c.blocked {
+		f.include(c)
+	}
+}
+
+// flushShared is the common case of one channel with something new: the frame is the same for all
+// connections at that position. It returns false, having done nothing, when the case is another.
+func (f *flusher) flushShared(c *conn) bool {
+	s := c.dirty[0]
+	b := s.tap.pull(s, f.gateway.options.Limits.Frame)
+	if b.Reset != nil || b.Behind || b.Framed == nil {
+		return false
+	}
+	f.took(s, b)
+	if b.More {
+		f.include(c)
+	} else {
+		f.clean(c, 0)
+	}
+	f.write(c, b.Framed)
+	return true
+}
+
+func (t *tap) pull(s *subscription, limit int) relay.Batch {
+	if t == nil {
+		return relay.Batch{Next: s.pos}
+	}
+	return t.relay.Pull(s.pos, s.page, limit)
+}
+
+// took moves a subscription behind a batch that is about to be written.
+func (f *flusher) took(s *subscription, b relay.Batch) {
+	s.pos = b.Next
+	n := &f.gateway.counters
+	n.Events.Add(uint64(b.Events)) //nolint:gosec // not negative
+	if b.Skipped > 0 {
+		n.Skipped.Add(b.Skipped)
+	}
+	if b.Lost > 0 {
+		n.SignalsLost.Add(b.Lost)
+	}
+}
+
+// clean takes the dirty subscription i off the list.
+func (f *flusher) clean(c *conn, i int) {
+	s := c.dirty[i]
+	s.dirty = false
+	s.page = nil
+	last := len(c.dirty) - 1
+	c.dirty[i] = c.dirty[last]
+	c.dirty[last] = nil
+	c.dirty = c.dirty[:last]
+	if last == 0 {
+		c.dirty = nil
+	}
+}
+
+// assemble builds a frame from the outbox and the dirty subscriptions, nil when there is nothing to
+// say. It leaves on the list those for which there was no room.
+func (f *flusher) assemble(c *conn, outbox []byte) []byte {
+	limit := f.gateway.options.Limits.Frame
+	buf := append(f.scratch[:0], make([]byte, maxHeader+1)...)
+	buf = append(buf, outbox...)
+	if len(outbox) > 0 {
+		buf = append(buf, ',')
+	}
+	for i := 0; i < len(c.dirty); {
+		if len(buf) >= limit {
+			break
+		}
+		var more bool
+		if buf, more = f.appendNew(buf, c.dirty[i], limit-len(buf)); more {
+			i++
+			continue
+		}
+		f.clean(c, i)
+	}
+	f.scratch = buf
+	if len(buf) == maxHeader+1 {
+		return nil
+	}
+	buf[maxHeader] = '['
+	buf[len(buf)-1] = ']'
+	message := len(buf) - maxHeader
+	return buf[maxHeader-frameHeader(buf[:maxHeader], message):]
+}
+
+const maxHeader = 10
+
+// appendNew appends what a subscription has not had, each frame followed by a comma. more is set when
+// there is more than the limit allowed.
+func (f *flusher) appendNew(buf []byte, s *subscription, limit int) (_ []byte, more bool) {
+	for limit > 0 {
+		b := s.tap.pull(s, limit)
+		switch {
+		case b.Reset != nil:
+			buf = f.appendReset(buf, s, b.Reset)
+			s.pos = b.Next
+			continue
+		case b.Behind:
+			s.pos, s.page = b.Next, nil
+			f.fetch(s)
+			return buf, false
+		case b.Message == nil:
+			s.pos = b.Next
+			if b.More {
+				continue
+			}
+			return buf, false
+		}
+		f.took(s, b)
+		buf = append(buf, b.Message[1:len(b.Message)-1]...)
+		buf = append(buf, ',')
+		limit -= len(b.Message)
+		if !b.More {
+			return buf, false
+		}
+	}
+	return buf, true
+}
+
+func (f *flusher) appendReset(buf []byte, s *subscription, r *relay.Reset) []byte {
+	f.gateway.counters.Resets.Add(1)
+	buf = wire.AppendReset(buf, s.channel, r.Reason.String(), r.Cursor, r.Head)
+	return append(buf, ',')
+}
+
+// fetch gets the page that a subscription needs; it is served again when that has come.
+func (f *flusher) fetch(s *subscription) {
+	if s.fetching || s.tap == nil {
+		return
+	}
+	s.fetching = true
+	s.tap.relay.Fetch(s.pos, func(page *relay.Page, reset *relay.Reset, err error) {
+		f.call(func() { f.fetched(s, page, reset, err) })
+	})
+}
+
+func (f *flusher) fetched(s *subscription, page *relay.Page, reset *relay.Reset, err error) {
+	s.fetching = false
+	if s.tap == nil || s.conn.removed {
+		return
+	}
+	if err != nil {
+		// The store is away, or the channel is being repaired. Nothing is lost: the position stays.
+		f.retry(s)
+		return
+	}
+	if reset != nil {
+		f.gateway.counters.Resets.Add(1)
+		s.pos.Cursor = reset.Cursor
+		s.conn.reply(func(b []byte) []byte {
+			return wire.AppendReset(b, s.channel, reset.Reason.String(), reset.Cursor, reset.Head)
+		})
+	}
+	s.page = page
+	if !s.dirty {
+		s.dirty = true
+		s.conn.dirty = append(s.conn.dirty, s)
+	}
+	f.include(s.conn)
+}
+
+// retry serves a subscription again after a pause of 50 to 500 ms.
+func (f *flusher) retry(s *subscription) {
+	if !s.dirty {
+		s.dirty = true
+		s.conn.dirty = append(s.conn.dirty, s)
+	}
+	pause := int64(50*time.Millisecond) + rand.Int64N(int64(450*time.Millisecond)) //nolint:gosec // jitter
+	f.postpone(s.conn, f.pass+pause)
+}
+
+// write writes a frame without blocking.
+func (f *flusher) write(c *conn, frame []byte) {
+	n := &f.gateway.counters
+	rest, result := f.writer.tryWrite(c.socket, frame)
+	switch result {
+	case wroteAll:
+		c.lastWrite = f.pass
+	case wroteSome:
+		n.Blocked.Add(1)
+		f.block(c, append([]byte(nil), rest...), c.socket.finish)
+	case wroteBusy:
+		f.block(c, append([]byte(nil), rest...), func(rest []byte, timeout time.Duration) error {
+			c.socket.mu.Lock()
+			return c.socket.finish(rest, timeout)
+		})
+	case wroteFail:
+		c.abort()
+		return
+	}
+	n.Messages.Add(1)
+	n.Bytes.Add(uint64(len(frame)))
+}
+
+// block hands the rest of a frame to a goroutine; the connection is not written to until it is out. The
+// pages that its subscriptions hold are let go.
+func (f *flusher) block(c *conn, rest []byte, finish func([]byte, time.Duration) error) {
+	c.blocked = true
+	for _, s := range c.dirty {
+		s.page = nil
+	}
+	c.gateway.conns.Add(1)
+	go func() {
+		defer c.gateway.conns.Done()
+		err := finish(rest, c.gateway.options.Limits.WriteTimeout)
+		if err != nil {
+			if timedOut(err) {
+				c.gateway.counters.SlowConsumers.Add(1)
+				c.gateway.options.Log.Info().Str("event", "slow_consumer").Str("remote", c.remote).
+					Msg("connection closed: it did not read")
+			}
+			c.abort()
+		}
+		f.call(func() {
+			c.blocked = false
+			c.lastWrite = f.clock()
+			if err == nil {
+				f.include(c)
+			}
+		})
+	}()
+}
+
+// sweep looks at deadlines, tokens and silence.
+func (f *flusher) sweep(now int64) {
+	o := &f.gateway.options
+	wall := time.Now()
+	for _, c := range f.conns {
+		if c.closing.Load() {
+			continue
+		}
+		p := c.session.principal.Load()
+		silence := now - c.lastRead.Load()
+		switch {
+		case c.deadline != 0 && now > c.deadline:
+			c.session.expel(wire.CodeConnectTimeout, "no connect frame in time", wire.CloseConnectTimeout)
+		case p != nil && !p.Expires.IsZero() && wall.After(p.Expires):
+			c.session.expel(wire.CodeTokenExpired, "the token has expired", wire.CloseUnauthorized)
+		case p != nil && o.Auth.Revoked(p):
+			c.session.expel(wire.CodeTokenRevoked, "the token was revoked", wire.CloseUnauthorized)
+		case silence > int64(2*o.Ping):
+			c.abort()
+		case silence > int64(o.Ping) && now > c.nextPing && c.deadline == 0:
+			// Spread, so that connections that were made together are not pinged together for ever.
+			c.nextPing = now + int64(o.Ping)/2 + rand.Int64N(int64(o.Ping)/4) //nolint:gosec // jitter
+			c.reply(func(b []byte) []byte { return append(b, wire.PingFrame...) })
+		}
+	}
+}

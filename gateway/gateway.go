@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/broker/relay"
+)
+
+// Gateway serves clients. All methods are safe for concurrent use.
+type Gateway struct {
+	options  Options
+	hub      *relay.Hub
+	flushers []*flusher
+	handler  http.Handler
+	counters Counters
+
+	next     atomic.Uint64  // spreads connections over the flushers
+	conns    sync.WaitGroup // every goroutine of every connection
+	open     atomic.Int64
+	draining atomic.Bool
+	started  time.Time
+
+	healthMu sync.Mutex // serialises notices of the broker's health
+	healthy  bool
+}
+
+// Counters count what a gateway did. All are totals.
+type Counters struct {
+	Accepted      atomic.Uint64 // connections taken
+	Refused       atomic.Uint64 // connections refused
+	Commands      atomic.Uint64 // frames received
+	BadFrames     atomic.Uint64 // frames answered with an error
+	Published     atomic.Uint64 // events published for clients
+	Events        atomic.Uint64 // events written to connections
+	Skipped       atomic.Uint64 // events accounted for without delivery
+	Messages      atomic.Uint64 // messages written
+	Bytes         atomic.Uint64 // bytes written
+	Resets        atomic.Uint64 // resets told
+	Resumed       atomic.Uint64 // subscriptions that went on after a cursor
+	SignalsLost   atomic.Uint64 // signals that a slow reader missed
+	Blocked       atomic.Uint64 // writes that met a full socket
+	SlowConsumers atomic.Uint64 // connections closed because a write took too long
+	Panics        atomic.Uint64 // panics caught in one connection
+}
+
+// New returns a gateway. It serves nothing before Run.
+func New(o Options) (*Gateway, error) {
+	o.setDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{options: o, started: time.Now(), healthy: true}
+	g.hub = relay.NewHub(o.Broker, relay.Options{
+		Namespaces: o.Namespaces, Checker: o.Registry, Dead: o.Dead,
+		MaxEvents: o.RelayMaxEvents, MaxBytes: o.RelayMaxBytes, Linger: o.RelayLinger,
+		Framing: frameHeader, OnHealth: g.onHealth,
+	})
+	for range o.Flushers {
+		g.flushers = append(g.flushers, newFlusher(g))
+	}
+	g.handler = g.routes()
+	return g, nil
+}
+
+// Handler returns the client-facing HTTP handler.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Hub returns the gateway's relays.
+func (g *Gateway) Hub() *relay.Hub { return g.hub }
+
+// Counters returns the gateway's counters.
+func (g *Gateway) Counters() *Counters { return &g.counters }
+
+// Connections returns the number of open connections.
+func (g *Gateway) Connections() int { return int(g.open.Load()) }
+
+// Run runs the gateway until ctx ends, then drains it: connections are told to move, spread over the
+// drain window, and those that remain are closed. It is called once.
+func (g *Gateway) Run(ctx context.Context) error {
+	// What serves connections outlives ctx by the drain.
+	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	work, workCtx := errgroup.WithContext(serveCtx)
+	work.Go(func() error { return g.hub.Run(workCtx) })
+	for _, f := range g.flushers {
+		work.Go(func() error { f.run(workCtx); return nil })
+	}
+	defer g.options.Auth.OnRevoke(g.sweepNow)()
+	select {
+	case <-ctx.Done():
+		g.drain()
+	case <-workCtx.Done():
+		g.closeAll()
+	}
+	g.conns.Wait()
+	stop()
+	return work.Wait()
+}
+
+// sweepNow has every flusher look at its connections' deadlines and tokens at once.
+func (g *Gateway) sweepNow() {
+	for _, f := range g.flushers {
+		f.call(func() { f.sweep(f.clock()) })
+	}
+}
+
+// Ready reports whether the path from publish to receive works, and the gateway is not draining.
+func (g *Gateway) Ready() (ok bool, reason string) {
+	if g.draining.Load() {
+		return false, "draining"
+	}
+	h := g.hub.HealthNow()
+	return h.OK, h.Reason
+}
+
+// onHealth tells all connections when events are late, and when they are not any more.
+func (g *Gateway) onHealth(h broker.Health) {
+	g.healthMu.Lock()
+	defer g.healthMu.Unlock()
+	if h.OK == g.healthy {
+		return
+	}
+	g.healthy = h.OK
+	log := g.options.Log.Info()
+	if !h.OK {
+		log = g.options.Log.Warn()
+	}
+	log.Str("event", "broker_health").Bool("ok", h.OK).Str("reason", h.Reason).Msg("store health changed")
+	for _, f := range g.flushers {
+		f.call(func() { f.announceHealth(h) })
+	}
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// guard refuses requests for a host that this gateway does not serve (a page of another site whose name
+// was rebound to our address), and from pages of sites that may not use it.
+func (g *Gateway) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if !g.hostAllowed(r.Host) {
+			return wire.Errorf(wire.CodeHostNotAllowed, "the Host is not served here; see --allowed-hosts")
+		}
+		origin := r.Header.Get(echo.HeaderOrigin)
+		if origin != "" && !g.originAllowed(origin, r.Host) {
+			return wire.Errorf(wire.CodeOriginNotAllowed, "pages of this Origin may not connect; see --allowed-origins")
+		}
+		if origin != "" {
+			h := c.Response().Header()
+			h.Set(echo.HeaderAccessControlAllowOrigin, origin)
+			h.Add(echo.HeaderVary, echo.HeaderOrigin)
+		}
+		return next(c)
+	}
+}
+
+// hostAllowed reports whether host (with or without port) is one of the gateway's names. An address or
+// localhost always is: a browser cannot be made to send either for a foreign site.
+func (g *Gateway) hostAllowed(host string) bool {
+	name := hostname(host)
+	if _, err := netip.ParseAddr(name); err == nil || name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	return matchesHost(g.options.AllowedHosts, host)
+}
+
+// originAllowed reports whether pages of origin may use the gateway at host.
+func (g *Gateway) originAllowed(origin, host string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return matchesHost(g.options.AllowedOrigins, origin)
+	}
+	if strings.EqualFold(u.Host, host) {
+		return true
+	}
+	for _, pattern := range g.options.AllowedOrigins {
+		if scheme, rest, ok := strings.Cut(pattern, "://"); ok {
+			if !strings.EqualFold(scheme, u.Scheme) {
+				continue
+			}
+			pattern = strings.TrimSuffix(rest, "/")
+		}
+		if matchesHost([]string{pattern}, u.Host) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchesHost reports whether a host matches one of the patterns; a pattern without a port matches
+// every port.
+func matchesHost(patterns []string, host string) bool {
+	host = strings.ToLower(host)
+	for _, pattern := range patterns {
+		pattern = strings.ToLower(pattern)
+		if pattern == "*" {
+			return true
+		}
+		if ok, err := path.Match(pattern, host); err == nil && ok {
+			return true
+		}
+		if ok, err := path.Match(pattern, hostname(host)); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// hostname returns the name or address in a Host header, without port and brackets.
+func hostname(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+}
+
+// bearer returns the token of a request's Authorization header, "" when there is none.
+func bearer(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}

@@ -1,0 +1,123 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/namespace"
+)
+
+// Authenticator turns tokens into principals. *auth.Authenticator is one.
+type Authenticator interface {
+	Authenticate(ctx context.Context, token string) (*auth.Principal, error)
+	Refresh(ctx context.Context, current *auth.Principal, token string) (*auth.Principal, error)
+	Revoked(p *auth.Principal) bool
+	OnRevoke(f func()) (remove func())
+}
+
+// Options configure a Gateway. Broker, Namespaces, Registry and Auth are required; zero values of the
+// others mean the defaults in the comments.
+type Options struct {
+	ID         string // names the gateway to clients and logs
+	Broker     broker.Broker
+	Namespaces *namespace.Table
+	Registry   relay.Checker
+	Auth       Authenticator
+	Dead       relay.Undertaker
+	Log        zerolog.Logger
+
+	// AllowedOrigins are host patterns ("app.example.com", "*.example.com") of pages that may connect,
+	// beside those that the gateway itself serves. "*" allows all.
+	AllowedOrigins []string
+	// AllowedHosts are the names under which clients reach the gateway. Addresses and localhost are
+	// always allowed, since no foreign name can be bound to them in a browser. "*" allows all.
+	AllowedHosts []string
+
+	Limits Limits
+
+	// Ping is the silence after which the gateway pings a client (25 s).
+	Ping time.Duration
+	// DrainWindow is how long the connections of a gateway that ends are spread over (5 s).
+	DrainWindow time.Duration
+	// Flushers is how many goroutines write (GOMAXPROCS).
+	Flushers int
+	// Relay bounds what is kept in memory of each channel.
+	RelayMaxEvents int
+	RelayMaxBytes  int
+	RelayLinger    time.Duration
+}
+
+// Limits bound what one connection may use.
+type Limits struct {
+	// Message is the largest client message in bytes (64 KB). A larger one is skipped and answered with
+	// an error; one that is 16 times larger closes the connection with 1009.
+	Message int
+	// Subscriptions is the number of channels of a connection (1,000).
+	Subscriptions int
+	// Commands is how many frames a second a connection may send, in bursts of as many (100,000).
+	Commands int
+	// Inflight is how many publishes of a connection may wait for the store (1,024); then the gateway
+	// stops reading from it.
+	Inflight int
+	// Frame is about the largest server message in bytes (64 KB).
+	Frame int
+	// WriteTimeout is how long a full socket may take to accept a frame (10 s).
+	WriteTimeout time.Duration
+	// ConnectTimeout is how long a client may take to send `connect` (5 s).
+	ConnectTimeout time.Duration
+	// Errors is how many bad frames a connection may send within ten seconds before it is closed (100).
+	Errors int
+	// Connections is how many connections the gateway takes (unlimited).
+	Connections int
+}
+
+func (o *Options) setDefaults() {
+	def(&o.ID, "gateway")
+	def(&o.Ping, 25*time.Second)
+	def(&o.DrainWindow, 5*time.Second)
+	def(&o.Flushers, min(runtime.GOMAXPROCS(0), 64))
+	l := &o.Limits
+	def(&l.Message, 64<<10)
+	def(&l.Subscriptions, 1000)
+	def(&l.Commands, 100_000)
+	def(&l.Inflight, 1024)
+	def(&l.Frame, 64<<10)
+	def(&l.WriteTimeout, 10*time.Second)
+	def(&l.ConnectTimeout, 5*time.Second)
+	def(&l.Errors, 100)
+}
+
+func def[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Broker == nil || o.Namespaces == nil || o.Registry == nil || o.Auth == nil:
+		return errors.New("gateway options: Broker, Namespaces, Registry and Auth are required")
+	case o.Limits.Message < 1024:
+		return fmt.Errorf("limit of a message: must be at least 1024 bytes, is %d", o.Limits.Message)
+	case o.Limits.Frame < 4096:
+		return fmt.Errorf("limit of a frame: must be at least 4096 bytes, is %d", o.Limits.Frame)
+	case o.Ping < time.Second:
+		return fmt.Errorf("ping interval: must be at least 1s, is %s", o.Ping)
+	}
+	for _, host := range o.AllowedHosts {
+		if strings.ContainsAny(host, "/ ") {
+			return fmt.Errorf("allowed host %q: must be a host name, without scheme or path", host)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// routes builds the HTTP side of the gateway.
+func (g *Gateway) routes() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.IPExtractor = echo.ExtractIPDirect() // forwarded headers are anybody's to write
+	e.HTTPErrorHandler = g.problem
+	e.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{
+		DisablePrintStack: true,
+		LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+			g.counters.Panics.Add(1)
+			g.options.Log.Error().Str("event", "request_panic").Err(err).Bytes("stack", stack).Msg("panic in a request")
+			return wire.Errorf(wire.CodeInternal, "internal error")
+		},
+	}))
+	e.GET("/healthz", g.healthz)
+	e.GET("/readyz", g.readyz)
+	v1 := e.Group("/v1", g.guard)
+	v1.GET("/ws", g.upgrade)
+	v1.POST("/publish", g.publishHTTP, middleware.BodyLimit("4M"))
+	v1.GET("/channels/:channel/events", g.history)
+	return e
+}
+
+// healthz says that the process lives. It never looks at the store.
+func (g *Gateway) healthz(c echo.Context) error {
+	return c.JSON(http.StatusOK, map[string]any{"status": "ok", "gateway": g.options.ID}) //nolint:wrapcheck // echo
+}
+
+// readyz says whether an event published now would be delivered: it follows the probe.
+func (g *Gateway) readyz(c echo.Context) error {
+	h := g.hub.HealthNow()
+	ok, reason := g.Ready()
+	body := map[string]any{
+		"status": "ready", "gateway": g.options.ID, "since": h.Since.UTC(), "round_trip_us": h.RoundTrip.Microseconds(),
+	}
+	if ok {
+		return c.JSON(http.StatusOK, body) //nolint:wrapcheck // echo
+	}
+	body["status"], body["reason"] = "not_ready", reason
+	return c.JSON(http.StatusServiceUnavailable, body) //nolint:wrapcheck // echo
+}

@@ -1,0 +1,205 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// session is a logical client on one connection: who it is, what it reads, what it may use. Commands
+// come from the connection's reader, one after another; the flusher looks at principal.
+type session struct {
+	conn      *conn
+	id        string // set by `connect`, before principal
+	principal atomic.Pointer[auth.Principal]
+	header    *auth.Principal // from the upgrade request's Authorization, until `connect`
+
+	// Owned by the reader.
+	frame   wire.ClientFrame
+	tokens  float64 // of the command limit
+	filled  int64   // when tokens were last added
+	errors  int     // bad frames since errorsAt
+	refused int     // tokens refused by `connect`
+	since   int64   // when errors was last 0
+
+	mu    sync.Mutex // guards the following
+	subs  []*subscription
+	index map[string]*subscription // when there are many
+	ended bool
+}
+
+// message handles one client message.
+func (s *session) message(msg []byte) {
+	wire.Decode(msg, &s.frame,
+		func(f *wire.ClientFrame) bool { s.command(f); return !s.conn.closing.Load() },
+		func(f *wire.ClientFrame, err *wire.Error) { s.fail(f.ID, err) })
+}
+
+// command handles one frame.
+func (s *session) command(f *wire.ClientFrame) {
+	g := s.conn.gateway
+	g.counters.Commands.Add(1)
+	if !s.take() {
+		s.fail(f.ID, wire.Errorf(wire.CodeRateLimited, "too many commands a second"))
+		return
+	}
+	if s.principal.Load() == nil {
+		s.beforeConnect(f)
+		return
+	}
+	switch f.Type {
+	case wire.TypePublish:
+		s.publish(f)
+	case wire.TypeSignal:
+		s.signal(f)
+	case wire.TypePing:
+		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
+	case wire.TypePong:
+	case wire.TypeSubscribe:
+		s.conn.deep(func() { s.subscribe(f) })
+	case wire.TypeUnsubscribe:
+		s.conn.deep(func() { s.unsubscribe(f) })
+	case wire.TypeRefresh:
+		s.conn.deep(func() { s.refresh(f) })
+	case wire.TypeConnect:
+		s.fail(f.ID, wire.Errorf(wire.CodeAlreadyConnected, "the connection is connected already"))
+	case wire.TypePresence:
+		s.fail(f.ID, wire.Errorf(wire.CodeUnsupported, "presence is not enabled on this gateway"))
+	default:
+		s.fail(f.ID, &wire.Error{Code: wire.CodeUnknownType, Message: "type: is not known", Path: "/type"})
+	}
+}
+
+// beforeConnect handles the frames that a client may send before it is connected.
+func (s *session) beforeConnect(f *wire.ClientFrame) {
+	switch f.Type {
+	case wire.TypeConnect:
+		s.conn.deep(func() { s.connect(f) })
+	case wire.TypePing:
+		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
+	case wire.TypePong:
+	default:
+		s.fail(f.ID, wire.Errorf(wire.CodeNotConnected, "the first frame must be `connect`"))
+	}
+}
+
+// take spends one command of the limit.
+func (s *session) take() bool {
+	rate := float64(s.conn.gateway.options.Limits.Commands)
+	now := s.conn.lastRead.Load()
+	s.tokens = min(rate, s.tokens+float64(now-s.filled)/1e9*rate)
+	s.filled = now
+	if s.tokens < 1 {
+		return false
+	}
+	s.tokens--
+	return true
+}
+
+// fail answers a frame with an error. A connection that sends nothing else for long is closed.
+func (s *session) fail(id []byte, e *wire.Error) {
+	g := s.conn.gateway
+	g.counters.BadFrames.Add(1)
+	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, id, e) })
+	if e.Code.Retry() && e.Code != wire.CodeRateLimited {
+		return
+	}
+	const window = 10e9
+	if now := s.conn.lastRead.Load(); now-s.since > window {
+		s.since, s.errors = now, 0
+	}
+	if s.errors++; s.errors > g.options.Limits.Errors {
+		s.expel(wire.CodeTooManyErrors, "too many bad frames", wire.CloseTooManyErrors)
+	}
+}
+
+// expel tells the client why and closes the connection.
+func (s *session) expel(code wire.Code, message string, closeCode int) {
+	if s.conn.closing.Load() {
+		return
+	}
+	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, nil, wire.Errorf(code, message)) })
+	s.conn.shut(closeCode, string(code))
+}
+
+// end gives up all subscriptions.
+func (s *session) end() {
+	s.mu.Lock()
+	s.ended = true
+	subs := s.subs
+	s.subs, s.index = nil, nil
+	s.mu.Unlock()
+	for _, sub := range subs {
+		s.drop(sub)
+	}
+}
+
+// drop ends a subscription that is no longer in the session's list.
+func (s *session) drop(sub *subscription) {
+	s.mu.Lock()
+	r := sub.relay
+	sub.cancelled = true
+	s.mu.Unlock()
+	if r == nil {
+		return // the subscribe that is under way gives its relay back
+	}
+	s.conn.flusher.call(func() { s.conn.flusher.detach(sub) })
+	s.conn.gateway.hub.Release(r)
+}
+
+// manySubs is from how many subscriptions on a session has an index.
+const manySubs = 16
+
+// findLocked returns the subscription to a channel, or nil.
+func (s *session) findLocked(channel string) *subscription {
+	if s.index != nil {
+		return s.index[channel]
+	}
+	for _, sub := range s.subs {
+		if sub.channel == channel {
+			return sub
+		}
+	}
+	return nil
+}
+
+func (s *session) addLocked(sub *subscription) {
+	s.subs = append(s.subs, sub)
+	switch {
+	case s.index != nil:
+		s.index[sub.channel] = sub
+	case len(s.subs) > manySubs:
+		s.index = make(map[string]*subscription, 2*manySubs)
+		for _, other := range s.subs {
+			s.index[other.channel] = other
+		}
+	}
+}
+
+func (s *session) removeLocked(sub *subscription) {
+	if i := slices.Index(s.subs, sub); i >= 0 {
+		s.subs = slices.Delete(s.subs, i, i+1)
+	}
+	delete(s.index, sub.channel)
+}
+
+// authError turns an error of the authenticator into the wire's.
+func authError(err error) *wire.Error {
+	var e *auth.Error
+	switch {
+	case !errors.As(err, &e):
+		return wire.Errorf(wire.CodeInternal, "the token could not be checked")
+	case e.Code == auth.CodeRevocationsUnavailable:
+		return wire.Errorf(wire.CodeUnavailable, e.Message)
+	default:
+		return wire.Errorf(wire.Code(e.Code), e.Message)
+	}
+}
+
+// background is the context of calls that outlive a command; the broker bounds them itself.
+func background() context.Context { return context.Background() }

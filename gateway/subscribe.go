@@ -1,0 +1,266 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// want is one channel of a `subscribe`, checked.
+type want struct {
+	id     []byte
+	sub    *subscription
+	cursor *broker.Cursor
+	since  time.Time
+}
+
+// subscribeTimeout bounds the opening of a channel.
+const subscribeTimeout = 10 * time.Second
+
+// subscribe handles `subscribe`. Channels that this gateway can answer for from memory are answered at
+// once, the others as the store answers.
+func (s *session) subscribe(f *wire.ClientFrame) {
+	var slow []want
+	for i := range f.Channels {
+		w, bad := s.reserve(f.ID, &f.Channels[i])
+		if bad != nil {
+			s.fail(f.ID, bad)
+			continue
+		}
+		if !s.subscribeFast(w) {
+			w.id = append([]byte(nil), w.id...) // the message's buffer is about to be reused
+			slow = append(slow, w)
+		}
+	}
+	if len(slow) == 0 {
+		return
+	}
+	s.conn.gateway.conns.Add(1)
+	go func() {
+		defer s.conn.gateway.conns.Done()
+		defer s.conn.survive()
+		var g errgroup.Group
+		g.SetLimit(16)
+		for _, w := range slow {
+			g.Go(func() error { s.subscribeSlow(w); return nil })
+		}
+		_ = g.Wait()
+	}()
+}
+
+// reserve checks a request and takes a place for it in the session. A subscription that the session
+// has already is replaced.
+func (s *session) reserve(id []byte, r *wire.ChannelRequest) (want, *wire.Error) {
+	w := want{id: id}
+	bad := func(code wire.Code, message, path string) (want, *wire.Error) {
+		return w, &wire.Error{Code: code, Message: message, Path: path, Channel: clip(r.Channel)}
+	}
+	if err := events.ValidateChannel(r.Channel); err != nil {
+		return bad(wire.CodeInvalidChannel, err.Error(), "/channels")
+	}
+	if !s.principal.Load().May(auth.Subscribe, r.Channel) {
+		return bad(wire.CodeForbidden, "the token does not allow to subscribe to this channel", "")
+	}
+	if r.Cursor != "" {
+		c, err := broker.ParseCursor(r.Cursor)
+		if err != nil {
+			return bad(wire.CodeInvalidCursor, "cursor: must be <offset>-<stamp>", "/channels")
+		}
+		w.cursor = &c
+	} else if r.Since != "" {
+		t, err := time.Parse(time.RFC3339Nano, r.Since)
+		if err != nil {
+			return bad(wire.CodeInvalidSince, "since: must be an RFC 3339 time", "/channels")
+		}
+		w.since = t
+	}
+	s.mu.Lock()
+	old := s.findLocked(r.Channel)
+	if old == nil && len(s.subs) >= s.conn.gateway.options.Limits.Subscriptions {
+		s.mu.Unlock()
+		return bad(wire.CodeTooManySubscriptions, "the connection has as many subscriptions as it may", "")
+	}
+	if old != nil {
+		s.removeLocked(old)
+	}
+	w.sub = &subscription{conn: s.conn, channel: strings.Clone(r.Channel)}
+	s.addLocked(w.sub)
+	s.mu.Unlock()
+	if old != nil {
+		s.drop(old)
+	}
+	return w, nil
+}
+
+// subscribeFast answers from memory, if it can.
+func (s *session) subscribeFast(w want) bool {
+	if !w.since.IsZero() {
+		return false
+	}
+	r, ok := s.conn.gateway.hub.AcquireOpen(w.sub.channel)
+	if !ok {
+		return false
+	}
+	if w.cursor == nil {
+		s.activate(w, r, r.Tail(), nil)
+		return true
+	}
+	pos, ok := r.ResumeRecent(*w.cursor)
+	if !ok {
+		s.conn.gateway.hub.Release(r)
+		return false
+	}
+	s.activate(w, r, pos, nil)
+	return true
+}
+
+// subscribeSlow opens the channel and finds the position in its stream.
+func (s *session) subscribeSlow(w want) {
+	ctx, cancel := context.WithTimeout(background(), subscribeTimeout)
+	defer cancel()
+	hub := s.conn.gateway.hub
+	r, err := hub.Acquire(ctx, w.sub.channel)
+	if err != nil {
+		s.subscribeFailed(w, err)
+		return
+	}
+	pos, reset, err := position(ctx, r, w)
+	for errors.Is(err, relay.ErrRetry) && ctx.Err() == nil {
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+		}
+		pos, reset, err = position(ctx, r, w)
+	}
+	if err != nil {
+		hub.Release(r)
+		s.subscribeFailed(w, err)
+		return
+	}
+	s.activate(w, r, pos, reset)
+}
+
+func position(ctx context.Context, r *relay.Relay, w want) (relay.Position, *relay.Reset, error) {
+	switch {
+	case w.cursor != nil:
+		return r.Resume(ctx, *w.cursor) //nolint:wrapcheck // internal
+	case !w.since.IsZero():
+		return r.Rewind(ctx, w.since) //nolint:wrapcheck // internal
+	default:
+		return r.Tail(), nil, nil
+	}
+}
+
+// activate answers the subscribe and begins to deliver.
+func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *relay.Reset) {
+	c, sub := s.conn, w.sub
+	s.mu.Lock()
+	if sub.cancelled || s.ended {
+		s.mu.Unlock()
+		c.gateway.hub.Release(r)
+		return
+	}
+	sub.relay = r
+	sub.channel = r.Channel() // one string for all subscriptions of the channel
+	sub.pos = pos
+	s.mu.Unlock()
+	cursor, resumed := pos.Cursor, w.cursor != nil && reset == nil
+	if reset != nil && w.cursor != nil {
+		cursor = *w.cursor
+	}
+	if resumed {
+		c.gateway.counters.Resumed.Add(1)
+	}
+	head := r.Head()
+	if head.Offset < pos.Cursor.Offset {
+		head = pos.Cursor
+	}
+	id := append([]byte(nil), w.id...)
+	c.flusher.call(func() {
+		if c.removed {
+			return
+		}
+		c.reply(func(b []byte) []byte {
+			b = wire.AppendSubscribed(b, id, sub.channel, cursor, head, resumed)
+			if reset != nil {
+				c.gateway.counters.Resets.Add(1)
+				b = append(b, ',')
+				b = wire.AppendReset(b, sub.channel, reset.Reason.String(), reset.Cursor, reset.Head)
+			}
+			return b
+		})
+		c.flusher.attach(sub)
+	})
+}
+
+func (s *session) subscribeFailed(w want, err error) {
+	s.mu.Lock()
+	gone := w.sub.cancelled || s.ended
+	if !gone {
+		s.removeLocked(w.sub)
+	}
+	s.mu.Unlock()
+	if gone {
+		return
+	}
+	e := storeError(err)
+	e.Channel = w.sub.channel
+	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, w.id, e) })
+}
+
+// unsubscribe handles `unsubscribe`.
+func (s *session) unsubscribe(f *wire.ClientFrame) {
+	id := append([]byte(nil), f.ID...)
+	for i := range f.Channels {
+		name := f.Channels[i].Channel
+		s.mu.Lock()
+		sub := s.findLocked(name)
+		if sub != nil {
+			s.removeLocked(sub)
+		}
+		s.mu.Unlock()
+		if sub == nil {
+			s.fail(f.ID, &wire.Error{
+				Code: wire.CodeNotSubscribed, Message: "the session is not subscribed to this channel", Channel: clip(name),
+			})
+			continue
+		}
+		s.drop(sub)
+		c := s.conn
+		c.flusher.call(func() {
+			c.reply(func(b []byte) []byte { return wire.AppendUnsubscribed(b, id, sub.channel) })
+		})
+	}
+}
+
+// clip bounds what an error repeats of a client's text.
+func clip(s string) string {
+	if len(s) > events.MaxChannelLen {
+		return strings.Clone(s[:events.MaxChannelLen])
+	}
+	return strings.Clone(s)
+}
+
+// storeError turns an error of the broker into the wire's.
+func storeError(err error) *wire.Error {
+	switch {
+	case errors.Is(err, broker.ErrOverloaded):
+		return wire.Errorf(wire.CodeOverloaded, "too many operations in flight")
+	case errors.Is(err, broker.ErrRefused):
+		return wire.Errorf(wire.CodeRefused, "the store refuses the operation")
+	case errors.Is(err, broker.ErrUnavailable), errors.Is(err, relay.ErrRetry),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return wire.Errorf(wire.CodeUnavailable, "the store is not available")
+	default:
+		return wire.Errorf(wire.CodeInternal, "the operation failed")
+	}
+}

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"sync/atomic"
+
+	"github.com/tallywire/tallywire/broker/relay"
+)
+
+// subscription is a session's reader of one channel.
+type subscription struct {
+	conn    *conn
+	channel string // the relay's string, once it is known
+
+	// Guarded by session.mu.
+	relay     *relay.Relay // nil while the subscribe is under way
+	cancelled bool         // unsubscribed, or replaced, meanwhile
+
+	// Owned by the flusher.
+	tap      *tap
+	tapIndex int
+	pos      relay.Position
+	page     *relay.Page
+	dirty    bool // in conn.dirty
+	fetching bool
+}
+
+// tap is a flusher's ear at one relay: it wakes the flusher, which then serves the subscriptions of its
+// connections.
+type tap struct {
+	flusher *flusher
+	relay   *relay.Relay
+	flush   int64 // the namespace's flush interval, nanoseconds
+	stop    func()
+	queued  atomic.Bool // in flusher.taps
+
+	// Owned by the flusher.
+	subs      []*subscription
+	lastFlush int64
+	due       bool // in flusher.later
+}
+
+// Wake implements relay.Listener.
+func (t *tap) Wake() {
+	if !t.queued.Swap(true) {
+		t.flusher.enqueueTap(t)
+	}
+}

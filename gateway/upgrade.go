@@ -1,0 +1,92 @@
+package gateway
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+
+	"github.com/coder/websocket"
+	"github.com/labstack/echo/v4"
+
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// upgrade handles GET /v1/ws. The connection outlives the request: its reader is a new goroutine with a
+// small stack, which Run waits for.
+func (g *Gateway) upgrade(e echo.Context) error {
+	if limit := g.options.Limits.Connections; g.draining.Load() || limit > 0 && g.open.Load() >= int64(limit) {
+		g.counters.Refused.Add(1)
+		e.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // jitter
+		return wire.Errorf(wire.CodeOverloaded, "the gateway takes no more connections")
+	}
+	var header *auth.Principal
+	if token := bearer(e.Request()); token != "" {
+		p, err := g.options.Auth.Authenticate(e.Request().Context(), token)
+		if err != nil {
+			g.counters.Refused.Add(1)
+			return authError(err)
+		}
+		header = p
+	}
+	w := &smallHijacker{ResponseWriter: e.Response().Writer}
+	ws, err := websocket.Accept(w, e.Request(), &websocket.AcceptOptions{
+		Subprotocols: []string{wire.Subprotocol}, OriginPatterns: g.originPatterns(e.Request()),
+		CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		g.counters.Refused.Add(1)
+		e.Response().Committed = true // Accept has answered
+		return nil
+	}
+	g.accept(ws, w.socket, e.RealIP(), header)
+	e.Response().Committed = true
+	return nil
+}
+
+// originPatterns tells coder/websocket what guard has decided.
+func (g *Gateway) originPatterns(r *http.Request) []string {
+	if r.Header.Get(echo.HeaderOrigin) == "" {
+		return nil
+	}
+	return []string{"*"}
+}
+
+// accept starts a connection.
+func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote string, header *auth.Principal) {
+	f := g.flushers[g.next.Add(1)%uint64(len(g.flushers))]
+	c := &conn{gateway: g, flusher: f, ws: ws, socket: s, remote: remote}
+	now := f.clock()
+	c.session = session{conn: c, header: header, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
+	c.lastRead.Store(now)
+	c.deadline = now + int64(g.options.Limits.ConnectTimeout)
+	if header != nil {
+		c.deadline = now + int64(g.options.Ping)
+	}
+	g.counters.Accepted.Add(1)
+	g.open.Add(1)
+	g.conns.Add(1)
+	f.call(func() { f.add(c) })
+	go c.readLoop()
+}
+
+// wireError returns the wire's error in err's chain, or one that says nothing of an unknown one.
+func wireError(err error) *wire.Error {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var he *echo.HTTPError
+	if errors.As(err, &he) {
+		switch he.Code {
+		case http.StatusNotFound:
+			return wire.Errorf(wire.CodeNotFound, "no such resource")
+		case http.StatusMethodNotAllowed:
+			return wire.Errorf(wire.CodeUnsupported, "the method is not allowed here")
+		case http.StatusRequestEntityTooLarge:
+			return wire.Errorf(wire.CodeFrameTooLarge, "the request body is larger than the limit")
+		}
+	}
+	return wire.Errorf(wire.CodeInternal, "internal error")
+}
