@@ -17,6 +17,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -187,10 +188,13 @@ func (s *keyServer) fail(err error) {
 	s.err = err
 }
 
-func (s *keyServer) count() int {
+func (s *keyServer) count() int { return len(s.asked()) }
+
+// asked returns the URLs of all requests.
+func (s *keyServer) asked() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.requests)
+	return slices.Clone(s.requests)
 }
 
 // RoundTrip answers 404 for URLs that are not known.

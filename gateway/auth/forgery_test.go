@@ -89,7 +89,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 			require.Nil(t, p)
 		})
 	}
-	require.Equal(t, 1, server.count(), "requests after the forgeries: %v", server.requests)
+	require.Equal(t, 1, server.count(), "requests after the forgeries: %v", server.asked())
 }
 
 // strayBits changes the unused low bits of a signature's last character, so that a lax decoder reads the
@@ -122,7 +122,7 @@ func TestUnknownKIDNamesNothing(t *testing.T) {
 		_, err := a.Authenticate(t.Context(), token)
 		requireCode(t, CodeUnauthorized, err)
 	}
-	require.Equal(t, []string{keysURL}, server.requests)
+	require.Equal(t, []string{keysURL}, server.asked())
 }
 
 func TestTwoIssuersWithOneKIDNeverMix(t *testing.T) {

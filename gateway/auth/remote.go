@@ -64,7 +64,9 @@ func (r *remoteKeys) find(ctx context.Context, u unverified) (any, *Error) {
 	if key, _ := r.cached(u); key != nil {
 		return key, nil
 	}
-	err := r.refresh(ctx)
+	// Others wait for the answer too, and the next request is a cooldown away: once begun, it goes on
+	// until the timeout even when this caller leaves.
+	err := r.refresh(ctx, context.WithoutCancel(ctx))
 	key, usable := r.cached(u)
 	switch {
 	case key != nil:
@@ -89,9 +91,8 @@ func (r *remoteKeys) cached(u unverified) (key any, usable bool) {
 }
 
 // refresh replaces the set, unless the last request began less than the cooldown ago: then it returns how
-// that one ended. The call that makes the request finishes it within the timeout even when its own ctx
-// ends, because others wait for the answer and the next request is a cooldown away.
-func (r *remoteKeys) refresh(ctx context.Context) error {
+// that one ended. ctx ends waiting for another's request, requestCtx a request of its own.
+func (r *remoteKeys) refresh(ctx, requestCtx context.Context) error {
 	r.mu.Lock()
 	if f := r.flight; f != nil {
 		r.mu.Unlock()
@@ -118,7 +119,7 @@ func (r *remoteKeys) refresh(ctx context.Context) error {
 		r.mu.Unlock()
 		close(f.done)
 	}()
-	f.err = r.fetch(context.WithoutCancel(ctx))
+	f.err = r.fetch(requestCtx)
 	return f.err
 }
 
@@ -140,7 +141,7 @@ func (r *remoteKeys) fetch(ctx context.Context) error {
 func (r *remoteKeys) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := r.every - jitter(r.every/10)
-		if r.refresh(ctx) != nil {
+		if r.refresh(ctx, ctx) != nil {
 			wait = min(wait, r.cooldown+jitter(r.cooldown))
 		}
 		if !pause(ctx, wait) {

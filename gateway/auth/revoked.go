@@ -94,6 +94,9 @@ func (l *revokedList) read(ctx context.Context) (bool, error) {
 }
 
 func (l *revokedList) acquire(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case l.lock <- struct{}{}:
 		return nil
