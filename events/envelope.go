@@ -15,9 +15,10 @@ const (
 	MaxAttributeLen = 256
 	// MaxAttributeNameLen bounds the names of extension attributes. CloudEvents recommends 20.
 	MaxAttributeNameLen = 64
-	// MaxExponent bounds the exponent of a number in both directions. It leaves room for every number
-	// that a double holds, and for nothing that would take a decimal library minutes to expand.
-	MaxExponent = 400
+	// MaxNumberLen bounds a number in bytes, MaxExponent its exponent in both directions. They leave room
+	// for every number that a double holds, and for none that is costly to compare exactly.
+	MaxNumberLen = 512
+	MaxExponent  = 400
 )
 
 // Envelope is what a gateway needs to know of an event. A field that the event does not have is "".

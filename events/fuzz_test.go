@@ -85,3 +85,35 @@ func checkAgainstReference(t *testing.T, raw []byte, env Envelope) {
 		t.Fatalf("data is %q, want %q", env.Data, data)
 	}
 }
+
+// FuzzCheck holds arbitrary data against every built-in type: no panic, no dirty message.
+func FuzzCheck(f *testing.F) {
+	registry, err := NewRegistry(Options{Strict: true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	types := registry.Types()
+	for i, typ := range types {
+		source, _ := registry.Schema(typ.Name)
+		var schema struct {
+			Examples []json.RawMessage `json:"examples"`
+		}
+		if err := json.Unmarshal(source, &schema); err != nil {
+			f.Fatal(err)
+		}
+		for _, example := range schema.Examples {
+			f.Add(uint8(i), []byte(example)) //nolint:gosec // there are twelve
+		}
+	}
+	f.Add(uint8(0), []byte(`{"job_id":"42","attempt":1e400,"total":-1e-400}`))
+	f.Fuzz(func(t *testing.T, i uint8, data []byte) {
+		raw := []byte(event(types[int(i)%len(types)].Name, string(data)))
+		env, err := Scan(raw)
+		if err == nil {
+			err = registry.Check(env, raw)
+		}
+		if err != nil {
+			requireClean(t, err)
+		}
+	})
+}

@@ -4,7 +4,7 @@ import "strconv"
 
 // scanner walks once over JSON text. Its methods advance pos over what they are named for and report
 // whether it is there; after the first false, pos and problem say what is wrong, and it is done.
-// It accepts exactly what RFC 8259 (and encoding/json) accepts, up to MaxDepth and MaxExponent.
+// It accepts exactly what RFC 8259 (and encoding/json) accepts, up to MaxDepth, MaxNumberLen and MaxExponent.
 type scanner struct {
 	b   []byte
 	pos int
@@ -181,6 +181,12 @@ func (s *scanner) word(w string) bool {
 
 // number skips a number.
 func (s *scanner) number() bool {
+	start := s.pos
+	return s.numeral() && (s.pos-start <= MaxNumberLen || s.fail("", "a number is too long at byte "+strconv.Itoa(start)))
+}
+
+// numeral skips a number of any length.
+func (s *scanner) numeral() bool {
 	if s.at('-') {
 		s.pos++
 	}

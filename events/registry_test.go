@@ -2,7 +2,11 @@ package events
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -230,6 +234,55 @@ func BenchmarkCheck(b *testing.B) {
 			env, err := Scan([]byte(raw))
 			require.NoError(b, err)
 			b.ReportAllocs()
+			for b.Loop() {
+				if err := r.Check(env, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestRegistryIsSafeForConcurrentUse has something to find under -race only.
+func TestRegistryIsSafeForConcurrentUse(t *testing.T) {
+	r := newRegistry(t, Options{Strict: true})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for _, typ := range r.Types() {
+				good := event("job.progress", `{"job_id":"42","percent":`+strconv.Itoa(i)+`}`)
+				if err := check(t, r, good); err != nil {
+					t.Error(err)
+				}
+				if err := check(t, r, event(typ.Name, `{}`)); err == nil {
+					t.Errorf("%s takes an empty object", typ.Name)
+				}
+				if _, ok := r.Schema(typ.Name); !ok || r.Terminal(typ.Name) != typ.Terminal {
+					t.Errorf("%s is told differently", typ.Name)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// BenchmarkCheckWorst measures events made to be expensive to check, at the greatest size.
+func BenchmarkCheckWorst(b *testing.B) {
+	dir := b.TempDir()
+	require.NoError(b, os.WriteFile(filepath.Join(dir, "x.json"),
+		[]byte(`{"items":{"type":"number","minimum":-1,"multipleOf":0.01}}`), 0o600))
+	r := newRegistry(b, Options{Dir: dir})
+	var different strings.Builder
+	for i := 1000; different.Len() < MaxEventBytes-200; i++ {
+		different.WriteString(strconv.Itoa(i) + "e390,")
+	}
+	for name, items := range map[string]string{
+		"exponents": different.String() + "1",
+		"digits":    strings.Repeat(strings.Repeat("9", MaxNumberLen)+",", 120) + "1",
+	} {
+		b.Run(name, func(b *testing.B) {
+			env, err := Scan([]byte(event("x", "["+items+"]")))
+			require.NoError(b, err)
 			for b.Loop() {
 				if err := r.Check(env, nil); err != nil {
 					b.Fatal(err)

@@ -11,7 +11,7 @@ import (
 // refused, with an [*InvalidError], unless it is
 //
 //   - at most [MaxEventBytes] of valid UTF-8 (a text frame that is not kills a browser's socket), and
-//     valid JSON, nested at most [MaxDepth] levels, its numbers with exponents up to [MaxExponent];
+//     valid JSON, nested at most [MaxDepth] levels, its numbers within [MaxNumberLen] and [MaxExponent];
 //   - an object with at most [MaxExtensions] extension attributes and no name twice;
 //   - named by CloudEvents' rule: a-z and 0-9, up to [MaxAttributeNameLen] characters, written without
 //     escapes; data_base64 is the only exception;
