@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
@@ -104,10 +105,7 @@ func (s *Sink) Entries(channel string) []broker.Entry {
 func (s *Sink) After(channel string, offset uint64) []broker.Entry {
 	out := slices.DeleteFunc(s.Entries(channel), func(e broker.Entry) bool { return e.Cursor.Offset <= offset })
 	slices.SortStableFunc(out, func(a, b broker.Entry) int {
-		if a.Cursor.Offset < b.Cursor.Offset {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Cursor.Offset, b.Cursor.Offset), cmp.Compare(a.Cursor.Stamp, b.Cursor.Stamp))
 	})
 	return slices.CompactFunc(out, func(a, b broker.Entry) bool { return a.Cursor == b.Cursor })
 }

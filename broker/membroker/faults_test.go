@@ -2,6 +2,7 @@ package membroker_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,31 @@ func TestForkTakesBackWhatWasRemembered(t *testing.T) {
 	require.Equal(t, broker.Head{}, store.ForTest().Fork("jobs:none", 1))
 }
 
+// Stamps tell lineages apart also where the clock stands still.
+func TestStampsOfAFrozenClock(t *testing.T) {
+	now := time.UnixMicro(1_700_000_000_000_000)
+	store := membroker.NewStore(membroker.Options{Clock: func() time.Time { return now }})
+	n := run(t, store.Broker())
+	used := map[uint64]bool{}
+	fill := func() {
+		t.Helper()
+		c := n.fill(t, "jobs:1", 5)
+		for i := range c {
+			require.False(t, used[c[i].Stamp], "stamp %d is used again", c[i].Stamp)
+			used[c[i].Stamp] = true
+			require.True(t, i == 0 || c[i].Stamp > c[i-1].Stamp)
+		}
+	}
+	fill()
+	require.Contains(t, used, uint64(now.UnixMicro())+1, "the genesis entry has the clock's own time")
+	store.ForTest().Fork("jobs:1", 3)
+	fill()
+	store.ForTest().Fork("jobs:1", 1)
+	fill()
+	store.ForTest().Delete("jobs:1")
+	fill()
+}
+
 func TestTrimToNothingKeepsTheHead(t *testing.T) {
 	store := membroker.NewStore(membroker.Options{})
 	n := run(t, store.Broker())
@@ -95,7 +121,7 @@ func TestDeletedStreamIsOpenedByTheAudit(t *testing.T) {
 }
 
 func TestOutage(t *testing.T) {
-	store := membroker.NewStore(membroker.Options{})
+	store := membroker.NewStore(membroker.Options{Audit: time.Hour}) // heads come from the outage alone
 	a, b := run(t, store.Broker()), run(t, store.Broker())
 	for _, n := range []*node{a, b} {
 		n.subscribe(t, "jobs:1")

@@ -27,7 +27,7 @@ var (
 func newBackend(t *testing.T) *backend {
 	b := &backend{}
 	b.store = membroker.NewStore(membroker.Options{
-		Namespaces: brokertest.Namespaces(t), Clock: b.now, MaxQueue: 64,
+		Namespaces: brokertest.Namespaces(t), Clock: b.now, MaxQueue: 64, Audit: time.Hour,
 	})
 	b.brokers = [2]*membroker.Broker{b.store.Broker(), b.store.Broker()}
 	return b
