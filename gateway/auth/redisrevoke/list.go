@@ -63,7 +63,8 @@ func New(client redis.UniversalClient, prefix string) *List {
 }
 
 // Revoke adds a revocation and tells every gateway. Doing so again is no error: the later time of each
-// holds. When it returns nil the primary has it; gateways that the broadcast did not reach read it in turn.
+// holds, so that it may be repeated after an error that leaves open whether it took effect. When it returns
+// nil the primary has it; gateways that the broadcast did not reach read it in turn.
 // A list that is full gives [auth.ErrRevocationsFull].
 func (l *List) Revoke(ctx context.Context, r auth.Revocation) error {
 	if err := r.Validate(); err != nil {
