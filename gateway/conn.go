@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -141,13 +143,14 @@ func (c *conn) readLoop() {
 		}
 		buf := messagePool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 		msg, err := readMessage(r, (*buf)[:0], limit)
-		c.lastRead.Store(c.flusher.clock())
 		switch {
 		case err == nil && kind == websocket.MessageText:
-			c.session.message(msg)
+			c.handle(msg)
 		case err == nil:
+			c.lastRead.Store(c.flusher.clock())
 			c.session.fail(nil, wire.Errorf(wire.CodeInvalidFrame, "messages are text, not binary"))
 		case errors.Is(err, errTooLarge):
+			c.lastRead.Store(c.flusher.clock())
 			c.session.fail(nil, wire.Errorf(wire.CodeFrameTooLarge, "the message is larger than the limit"))
 		}
 		if cap(msg) <= 2*limit {
@@ -205,15 +208,27 @@ func (c *conn) survive() {
 	}
 }
 
-// deep runs f on a stack of its own and waits for it, so that the reader's stays small.
-func (c *conn) deep(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer c.survive()
-		f()
-	}()
-	<-done
+// busyGap is how close together messages come from a peer whose reader may as well have a large stack.
+const busyGap = int64(2 * time.Millisecond)
+
+// handle handles a message, and keeps the reader's stack small while the peer is not busy: it then does
+// so on another goroutine, and waits.
+func (c *conn) handle(msg []byte) {
+	now := c.flusher.clock()
+	quiet := now-c.lastRead.Swap(now) > busyGap
+	switch {
+	case bytes.Equal(msg, wire.PongFrame):
+	case quiet || c.session.principal.Load() == nil:
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer c.survive()
+			c.session.message(msg)
+		}()
+		<-done
+	default:
+		c.session.message(msg)
+	}
 }
 
 // shut closes the connection with a code, after what the outbox holds. It does not wait.

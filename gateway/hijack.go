@@ -7,10 +7,11 @@ import (
 )
 
 // Sizes of the buffers that coder/websocket uses for a connection. It reads frame headers through the
-// first and writes only control frames (at most 131 bytes) through the second.
+// first (a socket reads ahead into a borrowed buffer when there is more) and writes only control frames
+// (at most 131 bytes) through the second.
 const (
-	readBuffer  = 512
-	writeBuffer = 160
+	readBuffer  = 64
+	writeBuffer = 144
 )
 
 // smallHijacker hands out the connection with small buffers in place of the server's two of 4 KB.

@@ -61,11 +61,11 @@ func (s *session) command(f *wire.ClientFrame) {
 		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
 	case wire.TypePong:
 	case wire.TypeSubscribe:
-		s.conn.deep(func() { s.subscribe(f) })
+		s.subscribe(f)
 	case wire.TypeUnsubscribe:
-		s.conn.deep(func() { s.unsubscribe(f) })
+		s.unsubscribe(f)
 	case wire.TypeRefresh:
-		s.conn.deep(func() { s.refresh(f) })
+		s.refresh(f)
 	case wire.TypeConnect:
 		s.fail(f.ID, wire.Errorf(wire.CodeAlreadyConnected, "the connection is connected already"))
 	case wire.TypePresence:
@@ -79,7 +79,7 @@ func (s *session) command(f *wire.ClientFrame) {
 func (s *session) beforeConnect(f *wire.ClientFrame) {
 	switch f.Type {
 	case wire.TypeConnect:
-		s.conn.deep(func() { s.connect(f) })
+		s.connect(f)
 	case wire.TypePing:
 		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
 	case wire.TypePong:

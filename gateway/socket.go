@@ -18,16 +18,30 @@ type socket struct {
 	mu sync.Mutex // held while a frame is being written
 
 	// Owned by the goroutine that reads.
-	ahead      []byte // read ahead of a busy peer, from aheadPool
-	aheadStart int
-	aheadEnd   int
-	busy       bool
+	ahead *aheadBuffer // what was read ahead, from aheadPool, or nil
+	full  bool         // the last read filled its buffer
 }
 
 // aheadSize is how much is read at once from a peer that fills the small buffer of its connection.
 const aheadSize = 16 << 10
 
-var aheadPool = sync.Pool{New: func() any { b := make([]byte, aheadSize); return &b }}
+// aheadBuffer holds data[start:end], read by do.
+type aheadBuffer struct {
+	data       [aheadSize]byte
+	start, end int
+	n          int
+	err        error
+	do         func(fd uintptr) bool
+}
+
+var aheadPool = sync.Pool{New: func() any {
+	b := &aheadBuffer{}
+	b.do = func(fd uintptr) bool {
+		b.n, b.err = syscall.Read(int(fd), b.data[:])
+		return true // whatever came of it: reading ahead does not wait
+	}
+	return b
+}}
 
 func newSocket(c net.Conn) *socket {
 	s := &socket{Conn: c}
@@ -41,36 +55,41 @@ func newSocket(c net.Conn) *socket {
 
 // unread puts back what was read before the socket was made.
 func (s *socket) unread(p []byte) {
-	s.ahead = *aheadPool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	s.aheadStart, s.aheadEnd = 0, copy(s.ahead, p)
+	s.ahead = aheadPool.Get().(*aheadBuffer) //nolint:forcetypeassert // the pool holds nothing else
+	s.ahead.start, s.ahead.end = 0, copy(s.ahead.data[:], p)
 }
 
-// Read implements net.Conn. A peer that sends much is read through a larger, borrowed buffer.
+// Read implements net.Conn. When the last read filled p there is probably more: that is read ahead into
+// a borrowed buffer, which is never held while waiting for the peer.
 func (s *socket) Read(p []byte) (int, error) {
-	if s.aheadStart == s.aheadEnd {
-		if s.ahead != nil && !s.busy {
-			b := s.ahead[:aheadSize]
-			s.ahead = nil
-			aheadPool.Put(&b)
-		}
-		if !s.busy || len(p) >= aheadSize {
-			n, err := s.Conn.Read(p)
-			s.busy = n == len(p)
-			return n, err //nolint:wrapcheck // io.Reader
-		}
-		if s.ahead == nil {
-			s.ahead = *aheadPool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-		}
-		n, err := s.Conn.Read(s.ahead)
-		s.aheadStart, s.aheadEnd = 0, n
-		s.busy = n > len(p)
-		if err != nil && n == 0 {
-			return 0, err //nolint:wrapcheck // io.Reader
-		}
+	if s.ahead == nil && s.full && len(p) < aheadSize && s.raw != nil {
+		s.readAhead()
 	}
-	n := copy(p, s.ahead[s.aheadStart:s.aheadEnd])
-	s.aheadStart += n
+	if s.ahead == nil {
+		n, err := s.Conn.Read(p)
+		s.full = n == len(p)
+		return n, err //nolint:wrapcheck // io.Reader
+	}
+	n := copy(p, s.ahead.data[s.ahead.start:s.ahead.end])
+	if s.ahead.start += n; s.ahead.start == s.ahead.end {
+		aheadPool.Put(s.ahead)
+		s.ahead = nil
+	}
 	return n, nil
+}
+
+// readAhead reads what the peer has sent already, if anything.
+func (s *socket) readAhead() {
+	b := aheadPool.Get().(*aheadBuffer) //nolint:forcetypeassert // the pool holds nothing else
+	b.start, b.end = 0, 0
+	err := s.raw.Read(b.do)
+	if err == nil && b.err == nil && b.n > 0 {
+		b.end = b.n
+		s.ahead = b
+		return
+	}
+	s.full = false // nothing, the end, or an error, which the next Read will meet
+	aheadPool.Put(b)
 }
 
 // Write implements net.Conn for control frames.
