@@ -122,27 +122,9 @@ func (c *Client) subscribeLocked(l *link, o *outbox, now time.Time) time.Duratio
 	return wait
 }
 
-// requestsLocked writes one subscribe frame, and before it an unsubscribe frame for the channels that this
-// connection has been asked for already, so that the gateway begins anew with them.
+// requestsLocked writes one subscribe frame. A gateway that has a subscription to a channel already
+// replaces it.
 func (c *Client) requestsLocked(l *link, o *outbox, due []*Subscription) {
-	again := false
-	for _, s := range due {
-		if s.link != l {
-			continue
-		}
-		if !again {
-			again = true
-			o.open()
-			o.buf = appendOpen(o.buf, wire.TypeUnsubscribe, c.nextIDLocked())
-			o.buf = append(o.buf, `,"channels":[`...)
-		} else {
-			o.buf = append(o.buf, ',')
-		}
-		o.buf = appendRequest(o.buf, s.channel, nil, "")
-	}
-	if again {
-		o.buf = append(o.buf, "]}"...)
-	}
 	id := c.nextIDLocked()
 	o.open()
 	o.buf = appendOpen(o.buf, wire.TypeSubscribe, id)

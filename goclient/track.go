@@ -11,10 +11,10 @@ import (
 // There are two positions because two connections overlap while a client moves: the second one resumes
 // from where the first was when it was asked, and repeats what the first has delivered meanwhile.
 type track struct {
-	known bool          // pos is meaningful
-	pos   broker.Cursor // the last event whose handler has run
-	at    broker.Cursor // the last event that the connection has sent; never beyond what was accepted
-	reset bool          // the connection has said that it cannot resume, and owes a `reset`
+	known bool           // pos is meaningful
+	pos   broker.Cursor  // the last event whose handler has run
+	at    broker.Cursor  // the last event that the connection has sent; never beyond what was accepted
+	owed  *broker.Cursor // the connection cannot resume from there and owes a `reset`
 }
 
 // verdict says what to do with something that arrived.
@@ -38,13 +38,13 @@ func before(c, ref broker.Cursor) bool {
 // subscribed takes a connection's answer. sent is the cursor that was asked for, or nil. It reports
 // false when the answer contradicts the request.
 func (t *track) subscribed(sent *broker.Cursor, c broker.Cursor, resumed bool) bool {
-	t.reset = false
+	t.owed = nil
 	if sent == nil {
 		t.known, t.pos, t.at = true, c, c
 		return true
 	}
 	if !resumed {
-		t.reset = true
+		t.owed = sent
 		return true
 	}
 	if c != *sent && !(sent.IsZero() && place(c) == 1) {
@@ -72,7 +72,7 @@ func (t *track) skip(c broker.Cursor, skipped uint64) (verdict, uint64) { return
 // step judges an advance by n entries to c; it returns how many entries it advances beyond pos.
 func (t *track) step(c broker.Cursor, n uint64) (verdict, uint64) {
 	switch {
-	case t.reset:
+	case t.owed != nil, c.IsZero():
 		return violation, 0
 	case c.Offset <= place(t.at):
 		if before(c, t.at) {
@@ -99,9 +99,9 @@ func (t *track) step(c broker.Cursor, n uint64) (verdict, uint64) {
 // connection could not resume from where the first was when it was asked, but the first has since
 // delivered everything up to the reset's cursor.
 func (t *track) rewind(reason string, c broker.Cursor) bool {
-	t.reset = false
-	t.at = c
-	return reason != wire.ReasonTrimmed || !t.known || !before(c, t.pos)
+	overtaken := t.owed != nil && *t.owed != t.pos && before(c, t.pos)
+	t.owed, t.at = nil, c
+	return reason != wire.ReasonTrimmed || !overtaken
 }
 
 // commit moves the position once the handler has run.
