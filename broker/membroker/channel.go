@@ -155,7 +155,7 @@ func (c *channel) subscribe(b *Broker) (h broker.Head, ok bool, err error) {
 		return h, false, nil
 	}
 	if b.ended.Load() { // checked under mu: the end of Run goes through all channels after setting it
-		return h, true, broker.ErrUnavailable
+		return h, true, fmt.Errorf("subscribe %s: %w", c.name, broker.ErrUnavailable)
 	}
 	if err := c.room(0); err != nil {
 		return h, true, err
