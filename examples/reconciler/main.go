@@ -143,13 +143,13 @@ func (s *settings) options() (reconcile.Options, error) {
 	case s.left != "" || s.right != "":
 		return reconcile.Options{}, errors.New("--left and --right: give both, or neither for the bundled ledgers")
 	}
+	tol := reconcile.DefaultTolerances
+	tol.Amount, tol.FeeBasisPoints, tol.DateWindow = int64(tolerance), int64(fee), s.dateWindow
+	tol.ReferenceWindow = max(tol.ReferenceWindow, tol.DateWindow)
 	o := reconcile.Options{
 		JobID: s.job, Name: s.name, Attempt: s.attempt, Left: left, Right: right, Rate: s.rate, MaxBadLines: s.maxBad,
 		// Ids are unique within their source: another process that runs this job has a source of its own.
-		Worker: "reconciler-" + strconv.FormatInt(time.Now().UnixMilli(), 36),
-		Tolerances: reconcile.Tolerances{
-			Amount: int64(tolerance), FeeBasisPoints: int64(fee), DateWindow: s.dateWindow,
-		},
+		Worker: "reconciler-" + strconv.FormatInt(time.Now().UnixMilli(), 36), Tolerances: tol,
 	}
 	return o, o.Validate()
 }

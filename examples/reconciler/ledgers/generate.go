@@ -198,7 +198,8 @@ func (g *generator) also(t Trouble) int {
 func (g *generator) recurring(entry, paid row) (bank, ledger []row) {
 	for month := range 3 {
 		e, p := entry, paid
-		e.day, p.day = entry.day%28+30*month, paid.day%28+30*month
+		e.day = entry.day%28 + 30*month
+		p.day = e.day + paid.day - entry.day
 		switch month {
 		case 1:
 			e.truth = g.also(MissingBank)

@@ -23,8 +23,9 @@ type job struct {
 	numbers map[string]int // events so far, by kind of id
 
 	phase    string
-	expected [2]int // lines that the files seem to have, by side
-	read     int    // lines read, bad ones included
+	matching time.Time // when the phase of that name began
+	expected [2]int    // lines that the files seem to have, by side
+	read     int       // lines read, bad ones included
 	lines    [2][]Line
 	bad      [2]int
 	matcher  *Matcher
@@ -147,10 +148,11 @@ func (j *job) percent() float64 {
 func (j *job) eta() *int64 {
 	var seconds float64
 	switch {
+	case j.phase == phaseMatch && j.settled > 0:
+		// The average, since passes settle lines at very different speeds.
+		seconds = float64(j.total()-min(j.settled, j.total())) * time.Since(j.matching).Seconds() / float64(j.settled)
 	case j.rate.perSecond <= 0:
 		return nil
-	case j.phase == phaseMatch:
-		seconds = float64(j.total()-min(j.settled, j.total())) / j.rate.perSecond
 	case j.o.Rate > 0:
 		left := max(0, j.expected[Left]+j.expected[Right]-j.read)
 		seconds = float64(left)/j.rate.perSecond + float64(j.total())/j.o.Rate

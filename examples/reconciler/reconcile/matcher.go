@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Tolerances are the bounds within which lines may differ and still belong together. The zero value
-// means [DefaultTolerances] for every field but Amount, where zero means that amounts must be equal.
+// Tolerances are the bounds within which lines may differ and still belong together. The zero value as a
+// whole means [DefaultTolerances]; otherwise every field is taken as it is.
 type Tolerances struct {
 	// Amount by which a payment with the right reference may differ in either direction, in hundredths of
 	// the currency's unit: 50 is 0.50 EUR, and nothing in JPY.
@@ -25,17 +25,8 @@ type Tolerances struct {
 var DefaultTolerances = Tolerances{Amount: 50, FeeBasisPoints: 350, DateWindow: 3, ReferenceWindow: 14, SplitParts: 5}
 
 func (t Tolerances) withDefaults() Tolerances {
-	if t.FeeBasisPoints == 0 {
-		t.FeeBasisPoints = DefaultTolerances.FeeBasisPoints
-	}
-	if t.DateWindow == 0 {
-		t.DateWindow = DefaultTolerances.DateWindow
-	}
-	if t.ReferenceWindow == 0 {
-		t.ReferenceWindow = max(DefaultTolerances.ReferenceWindow, t.DateWindow)
-	}
-	if t.SplitParts == 0 {
-		t.SplitParts = DefaultTolerances.SplitParts
+	if t == (Tolerances{}) {
+		return DefaultTolerances
 	}
 	return t
 }

@@ -147,7 +147,7 @@ func (j *job) match(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	j.matcher, j.phase, j.rate = m, phaseMatch, rate{}
+	j.matcher, j.phase, j.matching, j.rate = m, phaseMatch, time.Now(), rate{}
 	pace := newPacer(j.o.Rate)
 	return m.Run(ctx, func(pass string, c Change) error {
 		j.account(&c)
