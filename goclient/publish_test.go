@@ -24,12 +24,12 @@ func TestPublishAcrossCuts(t *testing.T) {
 		if f.Type != wire.TypePublish {
 			return false
 		}
-		switch seen.Add(1) % 7 {
-		case 3: // appended, the answer is lost
+		switch seen.Add(1) % 23 {
+		case 11: // appended, the answer is lost
 			g.publish(f.Channel, string(f.Event))
 			c.cut()
 			return true
-		case 5: // never arrived
+		case 19: // never arrived
 			c.cut()
 			return true
 		}
@@ -39,7 +39,7 @@ func TestPublishAcrossCuts(t *testing.T) {
 	_, r := follow(t, c, "jobs:1")
 	var wg sync.WaitGroup
 	var doubled atomic.Int32
-	const writers, each = 8, 10
+	const writers, each = 4, 40
 	for range writers {
 		wg.Go(func() {
 			for range each {
