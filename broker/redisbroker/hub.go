@@ -38,6 +38,7 @@ type hub struct {
 	conn    *conn                    // guarded by mu; nil while there is none
 	settled bool                     // guarded by mu: conn hears all that is wanted
 	reason  error                    // guarded by mu: why conn was dropped
+	serial  uint64                   // guarded by mu: connections so far
 }
 
 // op is a SUBSCRIBE or UNSUBSCRIBE of one channel.
@@ -105,6 +106,9 @@ func (h *hub) attach(c *conn) []*subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.conn, h.settled, h.reason, h.ops = c, false, nil, nil
+	if h.serial++; h.serial > 1 {
+		h.b.counters.reconnects.Add(1)
+	}
 	wanted := make([]*subscription, 0, len(h.subs))
 	for _, s := range h.subs {
 		wanted = append(wanted, s)
