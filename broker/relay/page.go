@@ -151,7 +151,7 @@ func (r *Relay) land(start uint64, lineage uint32, result pageResult) {
 
 // settle judges one waiting reader against the page that was read for it.
 func (r *Relay) settle(w waiter, p *Page) {
-	if w.pos.lineage == p.lineage && p.after(w.pos.Cursor) != nil {
+	if p.after(w.pos.Cursor) != nil {
 		w.done(p, nil, nil)
 		return
 	}
