@@ -147,7 +147,7 @@ func TestPingIsAnswered(t *testing.T) {
 			return false
 		}
 	})
-	start(t, g, nil)
+	follow(t, start(t, g, nil), "jobs:1")
 	g.conn(0).send(wire.PingFrame)
 	select {
 	case <-pongs:
