@@ -111,6 +111,19 @@ func TestStrayBitsAreOnlyStray(t *testing.T) {
 	require.Equal(t, was, is)
 }
 
+func TestRefusedHeadersAreRefusedWhoeverSigned(t *testing.T) {
+	a := newAuthenticator(t, Options{Secret: testSecret})
+	for _, name := range []string{
+		"jku", "x5u", "x5c", "jwk", "crit", "b64", "zip", "enc", "epk", "apu", "apv", "p2s", "p2c", "iv", "tag", "cty",
+	} {
+		for _, value := range []any{"x", true, []string{}, json.RawMessage("null")} {
+			token := forge(t, object{"alg": "HS256", name: value}, goodClaims(time.Now()), hmacSigner(testSecret))
+			_, err := a.Authenticate(t.Context(), token)
+			require.Equal(t, CodeUnauthorized, CodeOf(err), name)
+		}
+	}
+}
+
 func TestUnknownKIDNamesNothing(t *testing.T) {
 	o, server := everyKey(t)
 	a := newAuthenticator(t, o)

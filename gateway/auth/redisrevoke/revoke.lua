@@ -16,7 +16,7 @@
 --   v          scored with -(the list's version): the time of the last change, microseconds, and growing
 --
 -- Only the server's clock counts. Everything is checked before anything is written, but for what has
--- expired, which goes first. Numbers are formatted: Lua would write large ones with an exponent.
+-- expired, which goes first. The version is formatted, since Lua would write it with an exponent.
 local key = KEYS[1]
 local time = redis.call('TIME')
 local now_us = time[1] * 1000000 + time[2]
@@ -26,11 +26,7 @@ local member = kind .. ':' .. name
 local expires = tonumber(ARGV[4]) or (now + ARGV[5])
 local before = tonumber(ARGV[3]) or now_us
 
-local function write(score, m)
-  redis.call('ZADD', key, string.format('%.0f', score), m)
-end
-
-for _, m in ipairs(redis.call('ZRANGE', key, 1, string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 1000)) do
+for _, m in ipairs(redis.call('ZRANGE', key, 1, now, 'BYSCORE', 'LIMIT', 0, 1000)) do
   redis.call('ZREM', key, m)
   if string.sub(m, 1, 2) == 'u:' then
     redis.call('ZREM', key, 'b:' .. string.sub(m, 3))
@@ -45,15 +41,15 @@ if known == 0 and redis.call('ZCOUNT', key, 1, '+inf') >= tonumber(ARGV[6]) then
   return 'full'
 end
 
-write(math.max(known, expires), member)
+redis.call('ZADD', key, math.max(known, expires), member)
 if kind == 'u' then
   local known_before = 0 - tonumber(redis.call('ZSCORE', key, 'b:' .. name) or 0)
-  write(-math.max(known_before, before), 'b:' .. name)
+  redis.call('ZADD', key, -math.max(known_before, before), 'b:' .. name)
 end
 local version = 0 - tonumber(redis.call('ZSCORE', key, 'v') or 0)
 version = string.format('%.0f', math.max(version + 1, now_us))
 redis.call('ZADD', key, '-' .. version, 'v')
 local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', key, string.format('%.0f', last[2]))
+redis.call('PEXPIREAT', key, last[2])
 redis.call('PUBLISH', key, version)
 return 'ok'
