@@ -92,6 +92,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	for _, f := range g.flushers {
 		work.Go(func() error { f.run(workCtx); return nil })
 	}
+	work.Go(func() error { g.releaseLoop(workCtx); return nil })
 	defer g.options.Auth.OnRevoke(g.sweepNow)()
 	select {
 	case <-ctx.Done():
