@@ -3,10 +3,11 @@
 //
 //	N passed, N failed, N skipped
 //
-// Where CI=true, cached results are not used, and a skipped test fails the run unless
-// scripts/allowed-skips.txt names it with a reason.
+// Tests that skip themselves because of the race detector are run once more without it. Where CI=true,
+// cached results are not used, and a skipped test fails the run unless scripts/allowed-skips.txt names it
+// with a reason.
 //
-// Main path: [main] → [run] → [tally.add] for each event → [tally.report].
+// Main path: [main] → [run] → [goTest] → [tally.add] for each event → [tally.report].
 package main
 
 import (
@@ -54,7 +55,14 @@ func run(ctx context.Context, args []string, ci bool, out io.Writer) (ok bool, e
 	if exit := (*exec.ExitError)(nil); testErr != nil && !errors.As(testErr, &exit) {
 		return false, fmt.Errorf("go test: %w", testErr)
 	}
-	return t.report(testErr == nil), nil
+	commandOK := testErr == nil
+	if slices.Contains(args, "-race") {
+		if packages, pattern := t.takeRaceSkips(); len(packages) > 0 {
+			again := append([]string{"test", "-json", "-count=1", "-run", pattern}, packages...)
+			commandOK = goTest(ctx, again, t) == nil && commandOK
+		}
+	}
+	return t.report(commandOK), nil
 }
 
 // goTest runs the go command and feeds its events to t.

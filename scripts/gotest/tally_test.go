@@ -96,6 +96,16 @@ func TestSkips(t *testing.T) {
 	}
 }
 
+func TestRaceSkipsAreTakenOutToBeRunAgain(t *testing.T) {
+	tally, _ := replay(t, "race.json", true, "")
+	packages, pattern := tally.takeRaceSkips()
+	require.Equal(t, []string{"example.org/m/fast"}, packages)
+	require.Equal(t, "^(TestDoesNotAllocate|TestTable)$", pattern)
+	require.Equal(t, 1, tally.skipped, "the test that skipped for another reason")
+	require.Len(t, tally.skips, 1)
+	require.Equal(t, "TestOther", tally.skips[0].test)
+}
+
 func TestAllowedSkipsNeedAReason(t *testing.T) {
 	_, err := parseAllowedSkips("example.org/m/store TestRedis\n")
 	require.ErrorContains(t, err, "allowed-skips.txt:1")
