@@ -19,7 +19,9 @@ const (
 	DefaultSkew = 10 * time.Second
 	MaxSkew     = 30 * time.Second
 
-	// MinSecretBytes is the least length of a secret: HS256 wants a key as long as its hash.
+	// MinSecretBytes is the length that a secret should have: HS256 wants a key as long as its hash (RFC
+	// 7518, section 3.2). A shorter one is accepted, since it is enough on a developer's machine; whoever
+	// configures the gateway should be warned, see [WeakSecret].
 	MinSecretBytes = 32
 
 	DefaultKeysEvery        = 15 * time.Minute
@@ -40,7 +42,7 @@ type IssuerKeys struct {
 // Options configure an Authenticator. The zero value of a field means its default. Either a key of some
 // kind or Insecure is needed, not both.
 type Options struct {
-	// Secret verifies HS256 tokens of Issuer; at least [MinSecretBytes].
+	// Secret verifies HS256 tokens of Issuer; it should have [MinSecretBytes].
 	Secret string
 	// Keys are public keys in PEM, one or several in a string, that verify tokens of Issuer: RSA of 2048
 	// bits or more for RS256, P-256 for ES256, Ed25519 for EdDSA. They are found by algorithm, the
@@ -166,12 +168,14 @@ func (k IssuerKeys) validate() error {
 	return nil
 }
 
-// validateSecret refuses secrets that are short, and public keys in their place: whoever knows the public
-// key could sign with it.
+// WeakSecret reports whether a secret is so short that it could be guessed from a token.
+func WeakSecret(secret string) bool { return secret != "" && len(secret) < MinSecretBytes }
+
+// validateSecret refuses public keys in place of a secret: whoever knows the public key could sign with it.
 func validateSecret(secret []byte) error {
 	switch {
-	case len(secret) < MinSecretBytes:
-		return fmt.Errorf("secret: must have at least %d bytes, has %d", MinSecretBytes, len(secret))
+	case len(secret) == 0:
+		return errors.New("secret: is empty")
 	case strings.Contains(string(secret), "-----BEGIN"):
 		return errors.New("secret: is a PEM block; public keys are given as keys")
 	}
