@@ -1,0 +1,39 @@
+// Package demo is the page of `tallywire serve --demo`: it shows the work of the example reconciler as it
+// happens, over the gateway's WebSocket, with nothing but what a browser has.
+package demo
+
+import (
+	"embed"
+	"net/http"
+)
+
+//go:embed index.html app.js style.css
+var files embed.FS
+
+// policy lets the page load its own files and talk to its own gateway, and nothing else.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// Handle adds the page's routes.
+func Handle(mux *http.ServeMux) {
+	mux.HandleFunc("GET /{$}", serve("index.html", "text/html; charset=utf-8"))
+	mux.HandleFunc("GET /app.js", serve("app.js", "text/javascript; charset=utf-8"))
+	mux.HandleFunc("GET /style.css", serve("style.css", "text/css; charset=utf-8"))
+}
+
+// serve returns a handler for one file.
+func serve(name, contentType string) http.HandlerFunc {
+	body, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", contentType)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-cache") // the next version of the program brings another page
+		_, _ = w.Write(body)
+	}
+}

@@ -1,0 +1,209 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway"
+	"github.com/tallywire/tallywire/gateway/auth"
+)
+
+// shutdownTimeout bounds the end of HTTP requests that are under way after the drain.
+const shutdownTimeout = 5 * time.Second
+
+// Options are what a Server needs beside its settings.
+type Options struct {
+	// Settings are complete and valid.
+	Settings *config.Serve
+	Log      zerolog.Logger
+	// Listening, where set, is told the addresses before the first connection is taken. admin is nil
+	// where there is no admin listener.
+	Listening func(public, admin net.Addr)
+}
+
+// Server is a gateway with its listeners and its store. It runs once.
+type Server struct {
+	settings  *config.Serve
+	log       zerolog.Logger
+	listening func(public, admin net.Addr)
+
+	id       string
+	store    *store
+	registry *events.Registry
+	auth     *auth.Authenticator
+	gateway  *gateway.Gateway
+}
+
+// New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
+func New(o Options) (*Server, error) {
+	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, id: o.Settings.GatewayID}
+	if s.listening == nil {
+		s.listening = func(net.Addr, net.Addr) {}
+	}
+	if s.id == "" {
+		s.id = defaultID()
+	}
+	s.log = s.log.With().Str("gateway", s.id).Logger()
+	spaces, err := s.settings.Table()
+	if err != nil {
+		return nil, err
+	}
+	s.registry, err = events.NewRegistry(events.Options{Dir: s.settings.Schemas, Strict: s.settings.Strict})
+	if err != nil {
+		return nil, fmt.Errorf("schemas: %w", err)
+	}
+	s.store, err = openStore(s.settings, spaces, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.assemble(o); err != nil {
+		s.store.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// assemble makes the parts that stand on the store.
+func (s *Server) assemble(o Options) error {
+	c := s.settings
+	keys, err := readKeys(c.AuthKey)
+	if err != nil {
+		return err
+	}
+	hasKey := c.AuthSecret != "" || len(keys) > 0 || c.AuthJWKS != ""
+	s.auth, err = auth.New(auth.Options{
+		Secret: c.AuthSecret, Keys: keys, JWKSURL: c.AuthJWKS, Issuer: c.AuthIssuer, Audience: c.AuthAudience,
+		Insecure: !hasKey, Revocations: s.store.revocations, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	table, err := c.Table()
+	if err != nil {
+		return err
+	}
+	s.gateway, err = gateway.New(gateway.Options{
+		ID: s.id, Broker: s.store.broker, Namespaces: table, Registry: s.registry, Auth: s.auth,
+		Dead: s.store.dead, Log: s.log,
+		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
+		Limits: gateway.Limits{
+			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
+			Frame: c.MaxFrame, WriteTimeout: c.WriteTimeout, ConnectTimeout: c.ConnectTimeout, Errors: c.MaxErrors,
+			Connections: c.MaxConnections,
+		},
+		Ping: c.Ping, DrainWindow: c.DrainWindow, RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
+	})
+	return err
+}
+
+// Run serves until ctx ends and then drains. Health stays served while the gateway drains; clients are
+// moved away over the drain window, and requests under way get a few seconds after it.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.store.close()
+	public, admin, err := s.listen(ctx)
+	if err != nil {
+		return err
+	}
+	// What serves clients outlives ctx by the drain; what has failed ends everything.
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+
+	servers := []*http.Server{s.httpServer(s.publicHandler())}
+	listeners := []net.Listener{public}
+	if admin != nil {
+		servers = append(servers, s.httpServer(s.adminHandler()))
+		listeners = append(listeners, admin)
+	}
+	var work errgroup.Group
+	for i, server := range servers {
+		work.Go(func() error {
+			err := server.Serve(listeners[i])
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			err = fmt.Errorf("serve %s: %w", listeners[i].Addr(), err)
+			fail(err)
+			return err
+		})
+	}
+	work.Go(func() error { return s.auth.Run(lasting) })
+	s.runDemo(ctx, &work)
+	s.announce(public, admin)
+
+	err = s.gateway.Run(ctx)
+	for _, server := range servers {
+		err = errors.Join(err, shutdown(lasting, server))
+	}
+	fail(err)
+	stop()
+	err = errors.Join(err, work.Wait())
+	s.log.Info().Str("event", "stopped").Err(err).Msg("stopped")
+	return err
+}
+
+// shutdown ends a server's listener and gives its requests a bounded time; then they are cut off.
+func shutdown(ctx context.Context, server *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// announce tells where the gateway listens, and loudly what it does not protect.
+func (s *Server) announce(public, admin net.Listener) {
+	var adminAddr net.Addr
+	entry := s.log.Info().Str("event", "listening").Stringer("address", public.Addr()).Str("store", s.store.name)
+	if admin != nil {
+		adminAddr = admin.Addr()
+		entry = entry.Stringer("admin", adminAddr)
+	}
+	entry.Msg("listening")
+	if s.auth.Insecure() {
+		s.log.Warn().Str("event", "insecure").Msg("no key is configured: everybody who can reach this gateway may read and publish everything")
+	}
+	s.listening(public.Addr(), adminAddr)
+}
+
+// defaultID names the gateway after its host, told apart from others there.
+func defaultID() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = "gateway"
+	}
+	if len(host) > 50 {
+		host = host[:50]
+	}
+	var b [3]byte
+	rand.Read(b[:]) //nolint:errcheck // it never fails, and fills b always
+	return host + "-" + hex.EncodeToString(b[:])
+}
+
+// readKeys reads PEM files.
+func readKeys(paths []string) ([]string, error) {
+	keys := make([]string, 0, len(paths))
+	for _, path := range paths {
+		pem, err := os.ReadFile(path) //nolint:gosec // whoever starts the gateway names it
+		if err != nil {
+			return nil, fmt.Errorf("auth-key: %w", err)
+		}
+		keys = append(keys, string(pem))
+	}
+	return keys, nil
+}

@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/broker/membroker"
+	"github.com/tallywire/tallywire/broker/redisbroker"
+	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
+	"github.com/tallywire/tallywire/internal/redisconn"
+	"github.com/tallywire/tallywire/namespace"
+)
+
+// store is what keeps the events, and what else all gateways share.
+type store struct {
+	name        string // for logs, without secrets
+	broker      broker.Broker
+	dead        relay.Undertaker
+	revocations auth.Revocations
+	client      redis.UniversalClient // nil for the embedded engine
+}
+
+func openStore(c *config.Serve, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
+	if c.Redis == "" {
+		return &store{
+			name:   "embedded",
+			broker: membroker.NewStore(membroker.Options{Namespaces: spaces}).Broker(),
+			dead:   loggedDead{log}, revocations: auth.NewMemory(nil),
+		}, nil
+	}
+	redisconn.LogTo(func(message string) {
+		log.Warn().Str("event", "redis_client").Msg(strings.TrimSpace(message))
+	})
+	client, target, err := redisconn.Open(c.Redis)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	b, err := redisbroker.New(client, redisbroker.Options{Prefix: c.RedisPrefix, Namespaces: spaces})
+	if err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	return &store{
+		name: target.String(), broker: b, dead: b, revocations: redisrevoke.New(client, c.RedisPrefix), client: client,
+	}, nil
+}
+
+// close ends the connections; the broker has ended before.
+func (s *store) close() {
+	if s.client != nil {
+		_ = s.client.Close()
+	}
+}
+
+// loggedDead keeps the dead letters of the embedded engine in the log only: they end with the process, as
+// the engine's channels do.
+type loggedDead struct{ log zerolog.Logger }
+
+// Bury implements relay.Undertaker. The event itself is not logged.
+func (d loggedDead) Bury(_ context.Context, l broker.DeadLetter) error {
+	d.log.Warn().Str("event", "dead_letter").Str("channel", l.Channel).Stringer("cursor", l.Cursor).
+		Str("code", l.Code).Str("reason", l.Reason).Msg("an invalid event was skipped")
+	return nil
+}

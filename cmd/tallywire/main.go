@@ -1,0 +1,26 @@
+// Command tallywire is the gateway and its tools: serve runs a gateway, the others publish, follow
+// channels, make tokens, check schemas and look after Redis. `tallywire --help` tells more.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel() // ends in good order
+		<-signals
+		os.Exit(exitFailed) // whoever asks twice does not want to wait
+	}()
+	p := Program{Environ: os.Environ()}
+	status := p.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	cancel()
+	os.Exit(status)
+}

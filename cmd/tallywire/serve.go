@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/server"
+)
+
+// serveCommand runs a gateway.
+type serveCommand struct {
+	config.Serve `embed:""`
+}
+
+// Help adds to the help of the flags.
+func (*serveCommand) Help() string {
+	return "Settings come from flags, TALLYWIRE_ variables, the file of --config and defaults, the first that has one. " +
+		"Namespaces are set in the file only. --print-config shows what is in effect and why.\n\n" +
+		"The first SIGTERM or SIGINT drains: the gateway is no longer ready, takes no new connections and moves its clients away. " +
+		"The second ends it at once."
+}
+
+// Run serves until ctx ends.
+func (c *serveCommand) Run(ctx context.Context, r *run) error {
+	r.sources.CheckEnviron(r.flags)
+	r.sources.Fill(&c.Serve)
+	c.Complete()
+	problems := r.sources.Problems()
+	if len(problems) == 0 {
+		problems = c.Validate(r.sources)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return usageError{err}
+	}
+	if c.PrintConfig {
+		return config.Print(r.stdout, &c.Serve, r.kong.Selected().Flags, r.sources)
+	}
+	log, err := c.logger(r.stderr)
+	if err != nil {
+		return err
+	}
+	listening := func(public, admin net.Addr) {
+		c.banner(r.stderr, public)
+		if r.program.Listening != nil {
+			r.program.Listening(public, admin)
+		}
+	}
+	s, err := server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx)
+}
+
+// logger returns the gateway's log.
+func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, error) {
+	level, err := config.Level(c.LogLevel)
+	if err != nil {
+		return zerolog.Nop(), fmt.Errorf("log-level: %w", err)
+	}
+	out := zerolog.SyncWriter(stderr)
+	if c.LogFormat == "console" {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
+}
+
+// banner says to people what the log says to programs: where the page is, and that nothing is protected.
+func (c *serveCommand) banner(w io.Writer, public net.Addr) {
+	if !c.Demo && !c.Insecure {
+		return
+	}
+	var lines []string
+	if c.Demo {
+		lines = append(lines, "Demonstration: open "+pageURL(public)+" in a browser.")
+	}
+	if c.AuthSecret == "" && len(c.AuthKey) == 0 && c.AuthJWKS == "" {
+		lines = append(lines,
+			"NO KEY IS CONFIGURED: whoever can reach "+public.String()+" may read and publish everything.",
+			"Set --auth-secret, --auth-key or --auth-jwks before anybody else uses this gateway.")
+	}
+	rule := strings.Repeat("=", 88)
+	fmt.Fprintf(w, "%s\n  %s\n%s\n", rule, strings.Join(lines, "\n  "), rule)
+}
+
+// pageURL returns an address that a browser on this machine can open.
+func pageURL(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
