@@ -114,7 +114,8 @@ type Broker interface {
 	// subscribed several times; the second returns a fresh Head.
 	Subscribe(ctx context.Context, channel string) (Head, error)
 
-	// Unsubscribe ends it. A delivery already under way may still arrive.
+	// Unsubscribe ends it, however often the channel was subscribed. It does not block. A delivery already
+	// under way may still arrive.
 	Unsubscribe(channel string)
 }
 

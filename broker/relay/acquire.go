@@ -122,12 +122,10 @@ func (h *Hub) sweep() {
 		}
 		if idle {
 			h.relays.Delete(r.channel)
-		}
-		h.mu.Unlock()
-		if idle {
-			// A new relay of the channel may have subscribed meanwhile: subscriptions are counted.
+			// Under the lock, since one Unsubscribe ends all: the Subscribe of a new relay comes after it.
 			h.broker.Unsubscribe(r.channel)
 		}
+		h.mu.Unlock()
 		return true
 	})
 }

@@ -43,6 +43,9 @@ func (r *Relay) repair(ctx context.Context) {
 
 // repairOnce reads one page. done is set when the log is live again.
 func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
+	if current, ok := r.hub.relays.Load(r.channel); !ok || current != any(r) {
+		return true, nil // closed, with nobody reading
+	}
 	r.mu.Lock()
 	head := r.log.head
 	r.mu.Unlock()
@@ -63,12 +66,9 @@ func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
 		r.cut(verdict, resetTo(page.Head))
 	case broker.Expired:
 		if !page.Exists {
-			// The audit opens the stream again; until then there is nothing to go on from.
-			if _, err := r.hub.broker.Subscribe(ctx, r.channel); err != nil {
-				return false, err
-			}
-			r.hub.broker.Unsubscribe(r.channel)
-			return false, nil
+			// Subscribing again opens the stream; until then there is nothing to go on from.
+			_, err := r.hub.broker.Subscribe(ctx, r.channel)
+			return false, err
 		}
 		r.cut(verdict, resetTo(page.Head))
 	case broker.Unknown:
