@@ -31,6 +31,10 @@ type Program struct {
 // commands is the command line.
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a gateway."`
+	Publish publishCommand `cmd:"" help:"Publish an event."`
+	Tail    tailCommand    `cmd:"" help:"Follow channels."`
+	Token   tokenCommand   `cmd:"" help:"Make a token."`
+	Schema  schemaCommand  `cmd:"" help:"Look at event types and check events."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
