@@ -17,7 +17,7 @@ import (
 
 func TestDemo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecorder(t)
+		r := newRecorder(t).sampled()
 		var mu sync.Mutex
 		var ended []string
 		done := func(job string, attempt int, _ reconcile.Totals, err error) {
@@ -59,7 +59,7 @@ func TestDemo(t *testing.T) {
 func TestDemoEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, after := range []time.Duration{10 * time.Second, 82 * time.Second, 120 * time.Second} { // a job, a pause, two jobs
-			r := newRecorder(t)
+			r := newRecorder(t).sampled()
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			begin := time.Now()
 			require.NoError(t, reconcile.Demo(ctx, r, reconcile.DemoOptions{Tag: "eu"}))
@@ -72,7 +72,7 @@ func TestDemoEndsWithItsContext(t *testing.T) {
 
 func TestDemoOutlivesItsPublisher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, begin := newRecorder(t), time.Now()
+		r, begin := newRecorder(t).sampled(), time.Now()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		r.before = func(_ context.Context, _ int, p reconcile.Publication) error {

@@ -18,8 +18,8 @@ type Publisher interface {
 }
 
 // BatchPublisher is a [Publisher] that can send several events in one go, which counts when every round
-// trip is a millisecond. Events of a channel keep their order. After an error the whole batch is
-// published again.
+// trip is a millisecond. Events of a channel keep their order, but for one case: where an event fails and
+// those behind it do not, it comes after them when the whole batch is published again.
 type BatchPublisher interface {
 	PublishBatch(ctx context.Context, batch []Publication) error
 }
