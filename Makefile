@@ -11,6 +11,10 @@ TEST_TIMEOUT ?= 15m
 PKGS         ?= ./...
 TESTFLAGS    ?=
 
+# What `tallywire version` says; without git it falls back to what Go knows.
+VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT       ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
@@ -24,7 +28,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/tallywire, a static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tallywire ./cmd/tallywire
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/tallywire ./cmd/tallywire
 
 .PHONY: run
 run: build ## start a demo gateway with the embedded engine (ARGS='--listen :9000')
