@@ -125,6 +125,27 @@ func (c *Client) resolve(f *wire.Frame) bool {
 	return true
 }
 
+// tooLarge gives the error of a message that the gateway has skipped unread, and which it therefore
+// cannot name, to the longest call that was sent: if any was too long, that one is.
+func (c *Client) tooLarge(l *link, f *wire.Frame) bool {
+	if f.Code != wire.CodeFrameTooLarge || len(f.ID) > 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var longest *call
+	for _, x := range c.calls {
+		if x.link == l && x.sent > 0 && (longest == nil || len(x.frame) > len(longest.frame)) {
+			longest = x
+		}
+	}
+	if longest == nil {
+		return false
+	}
+	c.finishLocked(longest, answer{err: &wire.Error{Code: f.Code, Message: f.Message, Path: f.Path}})
+	return true
+}
+
 // acquire takes one of the slots that bound the calls under way.
 func (c *Client) acquire(ctx context.Context) error {
 	select {

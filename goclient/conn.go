@@ -2,6 +2,7 @@ package goclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,7 +65,7 @@ func DialWith(ctx context.Context, o DialOptions) (*Conn, error) {
 	})
 	if err != nil {
 		if res != nil && res.StatusCode != http.StatusSwitchingProtocols {
-			err = &StatusError{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now()), err: err}
+			err = refusedBy(res, err)
 		}
 		return nil, fmt.Errorf("dial %s: %w", target, err)
 	}
@@ -78,6 +79,20 @@ func DialWith(ctx context.Context, o DialOptions) (*Conn, error) {
 		return nil, fmt.Errorf("connect to %s: %w", target, err)
 	}
 	return c, nil
+}
+
+// refusedBy returns the error of an HTTP answer that is no handshake. The library has read the first
+// bytes of its body.
+func refusedBy(res *http.Response, err error) *StatusError {
+	e := &StatusError{Status: res.StatusCode, RetryAfter: retryAfter(res.Header, time.Now()), err: err}
+	var problem struct {
+		Code   wire.Code `json:"code"`
+		Detail string    `json:"detail"`
+	}
+	if json.NewDecoder(res.Body).Decode(&problem) == nil {
+		e.Code, e.Detail = problem.Code, problem.Detail
+	}
+	return e
 }
 
 // connect sends the first frame and waits for its answer.

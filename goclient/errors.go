@@ -30,12 +30,19 @@ type StatusError struct {
 	Status int
 	// RetryAfter is how long the server asks to stay away; 0 when it does not say.
 	RetryAfter time.Duration
+	// Code and Detail are the gateway's words; empty when the answer came from something else.
+	Code   wire.Code
+	Detail string
 
 	err error
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("status %d %s", e.Status, http.StatusText(e.Status))
+	text := fmt.Sprintf("status %d %s", e.Status, http.StatusText(e.Status))
+	if e.Code != "" {
+		text += ": " + string(e.Code) + ": " + e.Detail
+	}
+	return text
 }
 
 func (e *StatusError) Unwrap() error { return e.err }

@@ -393,7 +393,8 @@ func TestRetryAfter(t *testing.T) {
 		g.admit = func(w http.ResponseWriter, _ *http.Request) bool {
 			if turned.Add(1) == 1 {
 				w.Header().Set("Retry-After", "1")
-				http.Error(w, "later", http.StatusServiceUnavailable)
+				w.WriteHeader(http.StatusServiceUnavailable)
+				_, _ = w.Write([]byte(`{"status":503,"code":"overloaded","detail":"too many connections"}`))
 				return false
 			}
 			return true
@@ -414,6 +415,7 @@ func TestRetryAfter(t *testing.T) {
 	var status *StatusError
 	require.ErrorAs(t, second.Err, &status)
 	require.Equal(t, http.StatusServiceUnavailable, status.Status)
+	require.ErrorContains(t, second.Err, "overloaded: too many connections")
 }
 
 func TestUnsubscribe(t *testing.T) {

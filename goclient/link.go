@@ -190,7 +190,7 @@ func (l *link) take(frames []wire.Frame) []wire.Frame {
 		case framePublished, frameRefreshed:
 			l.c.resolve(f)
 		case frameError:
-			if !l.c.resolve(f) {
+			if !l.c.resolve(f) && !l.c.tooLarge(l, f) {
 				rest = append(rest, *f)
 			}
 		case frameMoving:

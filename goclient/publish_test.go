@@ -3,7 +3,9 @@ package goclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -117,6 +119,34 @@ func TestPublishErrors(t *testing.T) {
 	_, err = c.Publish(within(t), "jobs 1", ev, PublishOptions{})
 	require.ErrorIs(t, err, events.ErrInvalidChannel)
 	require.Empty(t, c.calls)
+}
+
+// TestTooLarge publishes what the gateway skips without having read who asks.
+func TestTooLarge(t *testing.T) {
+	g := newFake(t, nil)
+	g.onFrame = func(c *fakeConn, f *wire.ClientFrame) bool {
+		if f.Type != wire.TypePublish || len(f.Event) < 64<<10 {
+			return false
+		}
+		c.fail(nil, "", wire.CodeFrameTooLarge)
+		return true
+	}
+	c := start(t, g, nil)
+	large := json.RawMessage(`{"type":"n","data":"` + strings.Repeat("x", 64<<10) + `"}`)
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			_, err := c.Publish(within(t), "jobs:1", large, PublishOptions{})
+			var we *wire.Error
+			if !errors.As(err, &we) || we.Code != wire.CodeFrameTooLarge {
+				t.Error(err)
+			}
+			if _, err := c.Publish(within(t), "jobs:1", json.RawMessage(numbered(1)), PublishOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestPublishBeforeConnected(t *testing.T) {
