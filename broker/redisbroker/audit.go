@@ -57,7 +57,8 @@ func (b *Broker) auditOnce(ctx context.Context, subs []*subscription) (failure e
 		cmds[i] = redis.NewCmd(ctx, "FCALL", "tw_open", 1, s.key)
 		_ = pipe.Process(ctx, cmds[i]) // queued; its error is read after Exec
 	}
-	_, _ = pipe.Exec(ctx)
+	_, err := pipe.Exec(ctx)
+	stampUnsent(cmds, err)
 	for i, s := range subs {
 		if err := cmds[i].Err(); err != nil {
 			failure = err

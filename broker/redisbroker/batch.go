@@ -35,9 +35,24 @@ func (b *Broker) run(ctx context.Context, items []item, until time.Time, replica
 		a.wait = redis.NewIntCmd(ctx, "WAIT", 1, b.options.ReplicaTimeout.Milliseconds())
 		_ = pipe.Process(ctx, a.wait)
 	}
-	_, _ = pipe.Exec(ctx) // every command has its own error
+	_, err := pipe.Exec(ctx)
+	stampUnsent(a.cmds, err)
 	b.counters.batches.Add(1)
 	return a
+}
+
+// stampUnsent gives commands without a reply the error of their pipeline. Every command has its own
+// error but in one case: where the connection was refused with an error reply (a wrong password, say),
+// go-redis takes it for a reply to one of them, and leaves them all without reply and without error.
+func stampUnsent(cmds []*redis.Cmd, err error) {
+	if err == nil {
+		return
+	}
+	for _, c := range cmds {
+		if c.Err() == nil && c.Val() == nil {
+			c.SetErr(err)
+		}
+	}
 }
 
 // execute returns the batch function of a lane.

@@ -2,14 +2,17 @@ package redisbroker_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/brokertest"
 	"github.com/tallywire/tallywire/broker/redisbroker"
+	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/internal/redistest"
 )
 
@@ -231,4 +234,50 @@ func TestDeadLetters(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, none)
 	require.Equal(t, end, same)
+}
+
+// With a password and a user of its own the broker works, and wrong ones are told without repeating them.
+func TestCredentials(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do("ACL", "SETUSER", "gateway", "on", ">pass-word", "~tw:*", "&tw:*", "+@all", "-@dangerous", "+@scripting", "+info")
+	url := "redis://gateway:pass-word@" + s.Addr()
+	b := open(t, url, quick(t))
+	sink := run(t, b)
+	sink.UntilHealthy(t, true)
+	subscribe(t, b, "jobs:1")
+	publish(t, b, "jobs:1", `{}`)
+
+	wrong := open(t, "redis://gateway:wrong-word@"+s.Addr(), quick(t))
+	told := run(t, wrong)
+	told.Until(t, "a reason", func() bool {
+		h, _ := told.Healthy()
+		return !h.OK && strings.Contains(h.Reason, "WRONGPASS")
+	})
+	_, err := broker.PublishWait(t.Context(), wrong, broker.Publication{Channel: "jobs:1", Event: []byte(`{}`)})
+	require.ErrorIs(t, err, broker.ErrRefused)
+	h, _ := told.Healthy()
+	require.NotContains(t, err.Error()+h.Reason, "wrong-word")
+}
+
+func TestNewRefuses(t *testing.T) {
+	cluster, _, err := redisconn.Open("redis-cluster://127.0.0.1:1")
+	require.NoError(t, err)
+	defer cluster.Close()
+	_, err = redisbroker.New(cluster, redisbroker.Options{})
+	require.ErrorIs(t, err, redisbroker.ErrClusterUnsupported)
+
+	repeating := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer repeating.Close()
+	_, err = redisbroker.New(repeating, redisbroker.Options{})
+	require.ErrorContains(t, err, "MaxRetries")
+
+	safe, _, err := redisconn.Open("redis://127.0.0.1:1")
+	require.NoError(t, err)
+	defer safe.Close()
+	for _, o := range []redisbroker.Options{
+		{Prefix: "a{b"}, {MaxInFlight: -1}, {Timeout: -1}, {ReplicaTimeout: time.Microsecond}, {DeadMaxLen: -1},
+	} {
+		_, err = redisbroker.New(safe, o)
+		require.Error(t, err, "%+v", o)
+	}
 }

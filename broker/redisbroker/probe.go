@@ -48,9 +48,11 @@ func (p *prober) restart() {
 	}
 }
 
-// run probes until ctx ends. While no connection has settled it rests: the hub tells what is wrong.
+// run probes until ctx ends. While no connection has settled it rests: the hub tells what is wrong, and
+// run only that it takes too long.
 func (p *prober) run(ctx context.Context) {
 	var next time.Time
+	settled := time.Now() // when a settled connection was last seen
 	for {
 		pause := time.NewTimer(p.pause(next))
 		select {
@@ -63,10 +65,14 @@ func (p *prober) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		now := time.Now()
 		if !p.b.hub.isSettled() {
+			if now.Sub(settled) >= p.b.options.ProbeTimeout && p.b.health.get().OK {
+				p.b.health.fail("reconnecting for " + p.b.options.ProbeTimeout.String())
+			}
 			continue
 		}
-		now := time.Now()
+		settled = now
 		if p.lost(now) {
 			continue
 		}
