@@ -113,6 +113,15 @@ type problem struct {
 	Title   string `json:"title"`
 	Detail  string `json:"detail"`
 	Message string `json:"message"`
+	Retry   *bool  `json:"retry"`
+}
+
+// final reports whether a repetition makes no sense, by what the gateway says or else by otherwise.
+func (p *problem) final(otherwise bool) bool {
+	if p.Retry != nil {
+		return !*p.Retry
+	}
+	return otherwise
 }
 
 func (p *problem) text() string {
@@ -129,18 +138,16 @@ func (p *problem) text() string {
 func judge(status int, body []byte) error {
 	var p problem
 	_ = json.Unmarshal(body, &p) // a body that is no JSON says nothing
-	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500:
+	if status < 200 || status >= 300 {
+		passing := status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || status >= 500
+		if p.final(!passing) {
+			return fmt.Errorf("%w: status %d: %s", reconcile.ErrRefused, status, p.text())
+		}
 		return fmt.Errorf("status %d: %s", status, p.text())
-	case status < 200 || status >= 300:
-		return fmt.Errorf("%w: status %d: %s", reconcile.ErrRefused, status, p.text())
 	}
 	var answer struct {
 		Results []struct {
-			Error *struct {
-				problem
-				Retry bool `json:"retry"`
-			} `json:"error"`
+			Error *problem `json:"error"`
 		} `json:"results"`
 	}
 	_ = json.Unmarshal(body, &answer)
@@ -148,7 +155,7 @@ func judge(status int, body []byte) error {
 	for i, r := range answer.Results {
 		switch {
 		case r.Error == nil:
-		case !r.Error.Retry:
+		case r.Error.final(true):
 			return fmt.Errorf("%w: event %d of the batch: %s", reconcile.ErrRefused, i, r.Error.text())
 		case passing == nil:
 			passing = fmt.Errorf("event %d of the batch: %s", i, r.Error.text())

@@ -152,8 +152,10 @@ func TestHTTP(t *testing.T) {
 		{403, `not json`, "status 403: no reason given", true},
 		{429, `{"code":"rate_limited","title":"Slow down"}`, "status 429: rate_limited Slow down", false},
 		{503, ``, "status 503", false},
-		{200, `{"results":[{"cursor":"2-1"},{"error":{"code":"unavailable","message":"later","retry":true}}]}`, "event 1 of the batch: unavailable later", false},
-		{200, `{"results":[{"error":{"code":"unavailable","retry":true}},{"error":{"code":"forbidden"}}]}`, "event 1 of the batch: forbidden", true},
+		{507, `{"code":"refused","title":"Insufficient Storage","retry":false}`, "status 507: refused Insufficient Storage", true},
+		{401, `{"code":"token_expired","retry":true}`, "status 401: token_expired", false},
+		{207, `{"results":[{"cursor":"2-1"},{"error":{"code":"unavailable","detail":"later","retry":true}}]}`, "event 1 of the batch: unavailable later", false},
+		{207, `{"results":[{"error":{"code":"unavailable","retry":true}},{"error":{"code":"forbidden"}}]}`, "event 1 of the batch: forbidden", true},
 	} {
 		status, answer = c.status, c.answer
 		err := p.PublishBatch(ctx, batch("a", "b"))
