@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/tallywire/tallywire/broker"
 	"github.com/tidwall/gjson"
 	"go.uber.org/goleak"
+
+	"github.com/tallywire/tallywire/broker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

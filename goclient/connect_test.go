@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
 )

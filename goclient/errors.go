@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
 )

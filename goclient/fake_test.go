@@ -13,9 +13,10 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
-	"github.com/tidwall/gjson"
 )
 
 // fakeGateway speaks the real frames over real connections, keeps logs in memory, and does wrong what a

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
 )

@@ -8,11 +8,12 @@ import (
 	"fmt"
 
 	"github.com/oklog/ulid/v2"
+	"github.com/tidwall/gjson"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/namespace"
-	"github.com/tidwall/gjson"
 )
 
 // PublishOptions of one publish.

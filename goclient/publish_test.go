@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/tidwall/gjson"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
-	"github.com/tidwall/gjson"
 )
 
 // TestPublishAcrossCuts loses connections before and after the store has the event.

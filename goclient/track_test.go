@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
-	"pgregory.net/rapid"
 )
 
 func cur(offset, stamp uint64) broker.Cursor { return broker.Cursor{Offset: offset, Stamp: stamp} }
