@@ -281,3 +281,52 @@ func TestNewRefuses(t *testing.T) {
 		require.Error(t, err, "%+v", o)
 	}
 }
+
+// Connections break again and again under a steady stream of publications with ids: every one of them
+// that was acknowledged is in the log once, and one publisher's are in its order.
+func TestPublishThroughBreaks(t *testing.T) {
+	s := redistest.Start(t)
+	proxy := redistest.StartProxy(t, s)
+	b := open(t, proxy.URL(), quick(t))
+	run(t, b).UntilHealthy(t, true)
+	const rounds, each = 10, 200
+	acked := map[string]broker.Cursor{}
+	for round := range rounds {
+		type answer struct {
+			id  string
+			r   broker.Receipt
+			err error
+		}
+		answers := make(chan answer, each)
+		proxy.LoseReplies(1, fmt.Sprintf(`{"n":%d}`, round*each+each/2))
+		for i := range each {
+			n := round*each + i
+			id := fmt.Sprintf("w/%d", n)
+			p := broker.Publication{Channel: "jobs:1", Event: fmt.Appendf(nil, `{"n":%d}`, n), ID: id}
+			b.Publish(t.Context(), p, func(r broker.Receipt, err error) { answers <- answer{id, r, err} })
+		}
+		for range each {
+			if a := <-answers; a.err == nil {
+				acked[a.id] = a.r.Cursor
+			} else {
+				require.ErrorIs(t, a.err, broker.ErrUnavailable)
+			}
+		}
+	}
+	require.NotZero(t, b.Stats().Retried)
+	entries, err := s.Admin().XRange(t.Context(), key("jobs:1"), "-", "+").Result()
+	require.NoError(t, err)
+	seen, last := map[string]string{}, -1
+	for _, e := range entries[1:] {
+		var n int
+		_, err := fmt.Sscanf(e.Values["e"].(string), `{"n":%d}`, &n)
+		require.NoError(t, err)
+		require.Greater(t, n, last, "doubled, or out of order")
+		last = n
+		seen[fmt.Sprintf("w/%d", n)] = e.ID
+	}
+	for id, cursor := range acked {
+		require.Equal(t, seen[id], cursor.String(), id)
+	}
+	require.Greater(t, len(acked), rounds*each*9/10, "one lost reply is answered by the repetition")
+}

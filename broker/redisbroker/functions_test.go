@@ -43,9 +43,9 @@ func (w worker) publish(channel, event string, options ...any) (cursor string, d
 	return list[0].(string), list[1].(int64) == 1
 }
 
-func (w worker) cursor(channel, event string, options ...any) broker.Cursor {
+func (w worker) cursor(channel, event string) broker.Cursor {
 	w.Helper()
-	text, _ := w.publish(channel, event, options...)
+	text, _ := w.publish(channel, event)
 	c, err := broker.ParseCursor(text)
 	require.NoError(w, err)
 	return c

@@ -90,8 +90,8 @@ func TestFailover(t *testing.T) {
 
 	replica.Pause() // and its link is cut, so that what follows does not even reach its socket
 	set.Primary.Do("CLIENT", "KILL", "TYPE", "replica")
-	lost := publish(t, b, "jobs:1", `{"lost":1}`)
-	lost = publish(t, b, "jobs:1", `{"lost":2}`)
+	publish(t, b, "jobs:1", `{"lost":1}`)
+	lost := publish(t, b, "jobs:1", `{"lost":2}`)
 	untilHead(t, sink, "jobs:1", lost)
 	set.Primary.Kill()
 	replica.Continue()

@@ -16,7 +16,10 @@ import (
 )
 
 func TestBroker(t *testing.T) {
-	brokertest.Run(t, func(t *testing.T) brokertest.Backend { return newBackend(t, redistest.Start(t)) })
+	brokertest.Run(t, func(t *testing.T) brokertest.Backend {
+		t.Helper()
+		return newBackend(t, redistest.Start(t))
+	})
 }
 
 // quick are options for tests that wait for probes and audits.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestParse(t *testing.T) {
-	for url, want := range map[string]string{
+	for url, want := range map[string]string{ //nolint:gosec // invented passwords
 		"redis://localhost":                                            "redis://localhost:6379",
 		"redis://127.0.0.1:7000/3":                                     "redis://127.0.0.1:7000?db=3",
 		"redis://[::1]:7000":                                           "redis://[::1]:7000",

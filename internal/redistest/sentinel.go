@@ -63,7 +63,7 @@ func StartSentinel(t testing.TB, n int, options ...Option) *Set {
 // master returns what a sentinel knows about the primary; empty where it does not answer.
 func (set *Set) master(s *Server) map[string]string {
 	c := redis.NewSentinelClient(s.options())
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	m, err := c.Master(context.WithoutCancel(s.t.Context()), MasterName).Result()
 	if err != nil {
 		return nil

@@ -124,7 +124,7 @@ func (s *Server) run() {
 	if err != nil {
 		s.t.Fatalf("redistest: log: %v", err)
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }() // the process has its own copy
 	s.cmd.Stdout, s.cmd.Stderr = out, out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("redistest: start: %v", err)
