@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"math"
+	"strconv"
 	"unicode/utf8"
 	"unsafe"
 
@@ -44,6 +46,9 @@ type ChannelRequest struct {
 // Decode calls visit for every frame of a client message, in order, with a frame that is reused. A
 // malformed frame of an array is told to fail and the others are visited all the same; a message that
 // is not JSON is one failure. Decode stops early when visit returns false.
+//
+// Where an object has a member twice the last one counts, but for null, which stands for an absent
+// member of every kind except event and status (as encoding/json reads it). Names are exact in case.
 func Decode(msg []byte, f *ClientFrame, visit func(*ClientFrame) bool, fail func(*ClientFrame, *Error)) {
 	*f = ClientFrame{}
 	if !utf8.Valid(msg) || !validNesting(msg) || !gjson.ValidBytes(msg) {
@@ -104,64 +109,76 @@ func validNesting(msg []byte) bool {
 	return true
 }
 
+// decode reads one frame. Where it is malformed, the id is read all the same, for the answer.
 func (f *ClientFrame) decode(v gjson.Result) *Error {
 	if !v.IsObject() {
 		return Errorf(CodeInvalidFrame, "a frame is a JSON object")
 	}
-	var bad *Error
+	var first *Error
+	var short ChannelRequest
 	v.ForEach(func(key, value gjson.Result) bool {
-		switch key.String() {
-		case "id":
-			bad = f.setID(value)
-		case "type":
-			bad = setString(&f.Type, value, "type", 32)
-		case "channel":
-			bad = setString(&f.Channel, value, "channel", 1024)
-		case "channels":
-			bad = f.setChannels(value)
-		case "event":
-			f.Event = rawBytes(value)
-		case "status":
-			f.Status = rawBytes(value)
-		case "token":
-			bad = setString(&f.Token, value, "token", MaxTokenLen)
-		case "session":
-			bad = setString(&f.Session, value, "session", MaxSessionLen)
-		case "ack":
-			bad = setString(&f.Ack, value, "ack", 16)
-		case "cursor":
-			bad = setString(&f.first().Cursor, value, "cursor", 64)
-		case "since":
-			bad = setString(&f.first().Since, value, "since", 64)
+		name := key.Str
+		if first != nil && name != "id" {
+			return true
 		}
-		return bad == nil
+		if bad := f.set(name, value, &short); bad != nil && first == nil {
+			first = bad
+		}
+		return true
 	})
-	if bad != nil {
-		return bad
+	if first != nil {
+		return first
 	}
 	if f.Type == "" {
 		return &Error{Code: CodeInvalidFrame, Message: "type: is required", Path: "/type"}
 	}
-	return f.foldChannel()
+	return f.foldChannel(short)
 }
 
-// first returns the request that stands for the short form {"channel":…,"cursor":…}.
-func (f *ClientFrame) first() *ChannelRequest {
-	if len(f.Channels) == 0 {
-		f.Channels = append(f.Channels, ChannelRequest{})
+// set reads one member of a frame. short takes what goes with `channel`.
+func (f *ClientFrame) set(name string, value gjson.Result, short *ChannelRequest) *Error {
+	switch name {
+	case "id":
+		return f.setID(value)
+	case "type":
+		return setString(&f.Type, value, "/type", 32)
+	case "channel":
+		return setString(&f.Channel, value, "/channel", maxName)
+	case "channels":
+		return f.setChannels(value)
+	case "event":
+		f.Event = rawBytes(value)
+	case "status":
+		f.Status = rawBytes(value)
+	case "token":
+		return setString(&f.Token, value, "/token", MaxTokenLen)
+	case "session":
+		return setString(&f.Session, value, "/session", MaxSessionLen)
+	case "ack":
+		return setString(&f.Ack, value, "/ack", 16)
+	case "cursor":
+		return setString(&short.Cursor, value, "/cursor", 64)
+	case "since":
+		return setString(&short.Since, value, "/since", 64)
 	}
-	return &f.Channels[0]
+	return nil
 }
+
+// maxName bounds a channel's name only by the message: whoever knows the rule for names refuses it.
+const maxName = math.MaxInt
 
 // foldChannel turns the short form of subscribe and unsubscribe, with one `channel`, into the list.
-func (f *ClientFrame) foldChannel() *Error {
+// Beside `channels` the fields of the short form mean nothing.
+func (f *ClientFrame) foldChannel(short ChannelRequest) *Error {
 	if f.Type != TypeSubscribe && f.Type != TypeUnsubscribe {
 		return nil
 	}
-	if f.Channel != "" && len(f.Channels) <= 1 {
-		if c := f.first(); c.Channel == "" {
-			c.Channel = f.Channel
-		}
+	switch {
+	case f.Channels != nil:
+		f.Channel = ""
+	case f.Channel != "":
+		short.Channel = f.Channel
+		f.Channels = []ChannelRequest{short}
 	}
 	if len(f.Channels) == 0 {
 		return &Error{Code: CodeInvalidFrame, Message: "channels: is required", Path: "/channels"}
@@ -183,30 +200,36 @@ func (f *ClientFrame) setID(v gjson.Result) *Error {
 }
 
 func (f *ClientFrame) setChannels(v gjson.Result) *Error {
+	if v.Type == gjson.Null {
+		return nil
+	}
 	if !v.IsArray() {
 		return &Error{Code: CodeInvalidFrame, Message: "channels: must be an array", Path: "/channels"}
 	}
 	var bad *Error
-	f.Channels = f.Channels[:0]
+	f.Channels = make([]ChannelRequest, 0, 4)
 	v.ForEach(func(_, item gjson.Result) bool {
 		var c ChannelRequest
 		switch {
 		case item.Type == gjson.String:
-			bad = setString(&c.Channel, item, "channels", 1024)
+			c.Channel = item.Str
 		case item.IsObject():
 			item.ForEach(func(key, value gjson.Result) bool {
-				switch key.String() {
+				switch key.Str {
 				case "channel":
-					bad = setString(&c.Channel, value, "channel", 1024)
+					bad = setString(&c.Channel, value, "/channel", maxName)
 				case "cursor":
-					bad = setString(&c.Cursor, value, "cursor", 64)
+					bad = setString(&c.Cursor, value, "/cursor", 64)
 				case "since":
-					bad = setString(&c.Since, value, "since", 64)
+					bad = setString(&c.Since, value, "/since", 64)
 				}
 				return bad == nil
 			})
 		default:
-			bad = &Error{Code: CodeInvalidFrame, Message: "channels: must hold objects or names", Path: "/channels"}
+			bad = &Error{Code: CodeInvalidFrame, Message: "channels: must hold objects or names"}
+		}
+		if bad != nil {
+			bad.Path = "/channels/" + strconv.Itoa(len(f.Channels)) + bad.Path
 		}
 		f.Channels = append(f.Channels, c)
 		return bad == nil
@@ -214,15 +237,17 @@ func (f *ClientFrame) setChannels(v gjson.Result) *Error {
 	return bad
 }
 
-func setString(dst *string, v gjson.Result, name string, limit int) *Error {
+// setString reads a string into dst; null leaves it as it is. path is a JSON pointer that ends with the
+// field's name.
+func setString(dst *string, v gjson.Result, path string, limit int) *Error {
 	if v.Type == gjson.Null {
 		return nil
 	}
 	if v.Type != gjson.String {
-		return &Error{Code: CodeInvalidFrame, Message: name + ": must be a string", Path: "/" + name}
+		return &Error{Code: CodeInvalidFrame, Message: path[1:] + ": must be a string", Path: path}
 	}
 	if len(v.Str) > limit {
-		return &Error{Code: CodeInvalidFrame, Message: name + ": is too long", Path: "/" + name}
+		return &Error{Code: CodeInvalidFrame, Message: path[1:] + ": is too long", Path: path}
 	}
 	*dst = v.Str
 	return nil

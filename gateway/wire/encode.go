@@ -71,16 +71,19 @@ func AppendUnsubscribed(b, id []byte, channel string) []byte {
 	return append(b, '}')
 }
 
-// AppendPublished answers `publish`.
+// AppendPublished answers `publish`, and a `signal` that has an id: with neither cursor nor ack.
 func AppendPublished(b, id []byte, r broker.Receipt) []byte {
 	b = append(b, `{"type":"published"`...)
 	b = appendID(b, id)
 	if !r.Cursor.IsZero() {
 		b = appendCursor(b, `,"cursor":"`, r.Cursor)
 	}
-	b = append(b, `,"ack":"`...)
-	b = append(b, r.Ack...)
-	b = append(b, `","duplicate":`...)
+	if r.Ack != "" {
+		b = append(b, `,"ack":"`...)
+		b = append(b, r.Ack...)
+		b = append(b, '"')
+	}
+	b = append(b, `,"duplicate":`...)
 	b = strconv.AppendBool(b, r.Duplicate)
 	return append(b, '}')
 }
