@@ -34,6 +34,7 @@ type commands struct {
 	Publish publishCommand `cmd:"" help:"Publish an event."`
 	Tail    tailCommand    `cmd:"" help:"Follow channels."`
 	Token   tokenCommand   `cmd:"" help:"Make a token."`
+	Doctor  doctorCommand  `cmd:"" help:"Examine a Redis."`
 	Schema  schemaCommand  `cmd:"" help:"Look at event types and check events."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -96,6 +97,11 @@ func (r *run) parse(args []string) (c *commands, err error) {
 	)
 	if err != nil {
 		return nil, fmt.Errorf("command line: %w", err)
+	}
+	for _, node := range parser.Model.Children {
+		if node.Name == "serve" {
+			r.sources.Settings(node.Flags)
+		}
 	}
 	if err := kong.Visit(parser.Model.Node, func(node kong.Visitable, next kong.Next) error {
 		// The environment is looked at by r.sources: kong would let the file go before it.

@@ -23,6 +23,7 @@ func EnvName(flag string) string {
 // the parse, so that all of them can be told at once.
 type Sources struct {
 	env    map[string]string
+	keys   []*kong.Flag      // the flags of serve: what a file may set
 	looked map[string]bool   // flags that were not on the command line
 	from   map[string]string // where their values came from
 	file   *file             // nil until it was asked for
@@ -39,6 +40,10 @@ func NewSources(environ []string) *Sources {
 	}
 	return s
 }
+
+// Settings tells which flags a file may set: those of serve. It is called before the parse. Other commands
+// may read the same file, for what concerns them.
+func (s *Sources) Settings(flags []*kong.Flag) { s.keys = flags }
 
 // Validate implements kong.Resolver.
 func (s *Sources) Validate(*kong.Application) error { return nil }
@@ -85,7 +90,7 @@ func (s *Sources) open(c *kong.Context) *file {
 		if path == "" {
 			break
 		}
-		f, errs := readFile(path, c.Flags())
+		f, errs := readFile(path, s.keys)
 		s.errs = append(s.errs, errs...)
 		return f
 	}

@@ -1,0 +1,157 @@
+package doctor
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tallywire/tallywire/broker/redisbroker"
+)
+
+// clock compares Redis' time with this machine's. Only Redis' counts for stamps; tokens are judged by the
+// gateways' clocks.
+func (p *patient) clock(ctx context.Context) {
+	const check, most = "clock", 2 * time.Second
+	ctx, cancel := within(ctx)
+	defer cancel()
+	before := time.Now()
+	theirs, err := p.client.Time(ctx).Result()
+	if err != nil {
+		p.report(fail(check, err.Error(), adviceDenied(err, "+time")))
+		return
+	}
+	middle := before.Add(time.Since(before) / 2)
+	difference := theirs.Sub(middle)
+	text := fmt.Sprintf("Redis is %s ahead", difference.Round(time.Millisecond))
+	if difference < 0 {
+		text = fmt.Sprintf("Redis is %s behind", -difference.Round(time.Millisecond))
+	}
+	if difference.Abs() > most {
+		p.report(warn(check, text+" of this machine: times of events look wrong here", "run a time service (NTP) on both"))
+		return
+	}
+	p.report(ok(check, text))
+}
+
+// roundTrip measures the way to Redis and back.
+func (p *patient) roundTrip(ctx context.Context) {
+	const check, pings, slow = "round trip", 50, 10 * time.Millisecond
+	ctx, cancel := within(ctx)
+	defer cancel()
+	took := make([]time.Duration, 0, pings)
+	for range pings {
+		start := time.Now()
+		if err := p.client.Ping(ctx).Err(); err != nil {
+			p.report(fail(check, err.Error(), adviceDenied(err, "+ping")))
+			return
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	p50, worst := took[len(took)/2], took[len(took)-1]
+	text := fmt.Sprintf("%s in the median, %s at most, of %d pings", micro(p50), micro(worst), pings)
+	if p50 > slow {
+		p.report(warn(check, text, "run gateways near Redis: every publish waits for it"))
+		return
+	}
+	p.report(ok(check, text))
+}
+
+// library compares the functions in Redis with this program's, and loads them where that is asked for. It
+// reports whether Redis has any.
+func (p *patient) library(ctx context.Context) bool {
+	const check = "functions"
+	ctx, cancel := within(ctx)
+	defer cancel()
+	b, err := redisbroker.New(p.client, redisbroker.Options{Prefix: p.Prefix, Namespaces: p.Namespaces})
+	if err != nil {
+		p.report(fail(check, err.Error(), ""))
+		return false
+	}
+	state, err := b.LibraryState(ctx)
+	if err != nil {
+		p.report(fail(check, err.Error(), adviceDenied(err, "+function|list")))
+		return false
+	}
+	loaded := ""
+	if p.Load && state != redisbroker.LibrarySame && state != redisbroker.LibraryNewer {
+		loaded = fmt.Sprintf(", loaded now (was %s)", state)
+		if err := b.Load(ctx); err != nil {
+			p.report(fail(check, err.Error(), adviceDenied(err, "+function|load")))
+			return state != redisbroker.LibraryMissing
+		}
+		if state, err = b.LibraryState(ctx); err != nil {
+			p.report(fail(check, err.Error(), ""))
+			return true
+		}
+	}
+	switch state {
+	case redisbroker.LibrarySame:
+		p.report(ok(check, "library "+redisbroker.LibraryName+" is this program's"+loaded))
+	case redisbroker.LibraryMissing:
+		p.report(fail(check, "library "+redisbroker.LibraryName+" is not loaded: workers cannot publish", "run this with --load, or start a gateway"))
+		return false
+	case redisbroker.LibraryOlder:
+		p.report(warn(check, "an older library than this program's", "run this with --load, or start a gateway of this version"))
+	case redisbroker.LibraryNewer:
+		p.report(warn(check, "a newer library than this program's", "update this program; a newer library is never replaced"))
+	case redisbroker.LibraryDifferent:
+		p.report(warn(check, "the same version with other namespaces than configured here",
+			"give the gateways' file with --config; if it is theirs already, --load puts it into effect"))
+	}
+	return true
+}
+
+// delivery publishes to a probe channel and waits for the event to come back, as an event to a subscriber
+// would. The channel expires within seconds.
+func (p *patient) delivery(ctx context.Context) {
+	const check = "delivery"
+	ctx, cancel := within(ctx)
+	defer cancel()
+	key := p.Prefix + ":{_probe." + rand.Text() + "}"
+	sub := p.client.Subscribe(ctx, key)
+	defer sub.Close()
+	if _, err := sub.Receive(ctx); err != nil {
+		p.report(fail(check, "subscribe: "+err.Error(), adviceDenied(err, "+subscribe &"+p.Prefix+":*")))
+		return
+	}
+	start := time.Now()
+	reply, err := p.client.FCall(ctx, "tw_publish", []string{key}, `{"type":"probe"}`, "maxlen=1", "ttl_ms=10000").Slice()
+	if err != nil {
+		p.report(fail(check, "publish: "+err.Error(), adviceDenied(err, "the commands above")))
+		return
+	}
+	stored := time.Since(start)
+	message, err := sub.ReceiveMessage(ctx)
+	if err != nil {
+		p.report(fail(check, "published, but not heard: "+err.Error(), "look whether pub/sub reaches this machine"))
+		return
+	}
+	if len(reply) == 0 || !strings.HasPrefix(message.Payload, fmt.Sprint(reply[0])+" ") {
+		p.report(fail(check, "what was heard is not what was published", "look whether another program publishes to "+key))
+		return
+	}
+	p.report(ok(check, fmt.Sprintf("stored in %s, heard after %s", micro(stored), micro(time.Since(start)))))
+}
+
+func micro(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
+
+// adviceDenied says what a refused user needs.
+func adviceDenied(err error, need string) string {
+	if denied(err) {
+		return "give the user " + need
+	}
+	return ""
+}
+
+// denied reports whether the user may not do something.
+func denied(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply) && strings.HasPrefix(reply.Error(), "NOPERM")
+}
