@@ -33,7 +33,7 @@ type conn struct {
 
 	mu       sync.Mutex // guards the following
 	outbox   []byte     // frames to write, joined by commas
-	inflight int        // publishes that the store has not answered
+	inflight int        // publishes and openings of channels that the store has not answered
 	throttle chan struct{}
 
 	// Owned by the flusher.
@@ -43,7 +43,7 @@ type conn struct {
 	blocked   bool // a goroutine is finishing a frame
 	removed   bool
 	lastWrite int64
-	due       bool // in flusher.later
+	due       int64 // when flusher.later has it, 0 when it has not
 	nextPing  int64
 	deadline  int64 // for `connect`; 0 once connected
 }
@@ -86,10 +86,10 @@ func recycle(outbox []byte) {
 	}
 }
 
-// begin counts a publish that is on its way to the store.
-func (c *conn) begin() {
+// begin counts publishes, or channels being opened, that are on their way to the store.
+func (c *conn) begin(n int) {
 	c.mu.Lock()
-	c.inflight++
+	c.inflight += n
 	c.mu.Unlock()
 }
 
@@ -276,7 +276,7 @@ func timedOut(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// endQuietly ends a publish that is not answered.
+// endQuietly ends a publish that is not answered, or the opening of a channel.
 func (c *conn) endQuietly() {
 	c.mu.Lock()
 	c.inflight--

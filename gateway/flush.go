@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tallywire/tallywire/broker/relay"
@@ -97,16 +98,19 @@ func (f *flusher) assemble(c *conn, outbox []byte) []byte {
 	if len(outbox) > 0 {
 		buf = append(buf, ',')
 	}
-	for i := 0; i < len(c.dirty); {
-		if len(buf) >= limit {
-			break
-		}
+	i := 0
+	for i < len(c.dirty) && len(buf) < limit {
 		var more bool
 		if buf, more = f.appendNew(buf, c.dirty[i], limit-len(buf)); more {
 			i++
 			continue
 		}
 		f.clean(c, i)
+	}
+	if i < len(c.dirty) { // those that had no room go first the next time
+		slices.Reverse(c.dirty[:i])
+		slices.Reverse(c.dirty[i:])
+		slices.Reverse(c.dirty)
 	}
 	f.scratch = buf
 	if len(buf) == maxHeader+1 {

@@ -131,8 +131,8 @@ func (f *flusher) once() {
 		case l.tap != nil:
 			l.tap.due = false
 			f.serve(l.tap)
-		default:
-			l.conn.due = false
+		case l.conn.due == l.at:
+			l.conn.due = 0
 			f.include(l.conn)
 		}
 	}
@@ -191,8 +191,8 @@ func (f *flusher) mark(s *subscription) {
 
 // postpone has a busy connection collect what comes until a time.
 func (f *flusher) postpone(c *conn, at int64) {
-	if !c.due {
-		c.due = true
+	if c.due == 0 || at < c.due { // an earlier time makes the later one void
+		c.due = at
 		heap.Push(&f.later, later{at: at, conn: c})
 	}
 }
@@ -245,8 +245,9 @@ func (f *flusher) attach(s *subscription) {
 	f.include(s.conn)
 }
 
-// detach ends it.
+// detach ends it, for good.
 func (f *flusher) detach(s *subscription) {
+	s.ended = true
 	t := s.tap
 	if t == nil {
 		return

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type rig struct {
 	broker  broker.Broker // publishes like a worker
 	gateway *gateway.Gateway
 	url     string
+	stop    func() // ends the gateway and waits for it
 }
 
 type rigOptions struct {
@@ -72,13 +74,16 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
 	server := httptest.NewServer(g.Handler())
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-ended)
+	})
+	t.Cleanup(func() {
+		stop()
 		server.Close()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forcetypeassert // it is one
 	})
-	r := &rig{t: t, store: store, broker: b, gateway: g, url: server.URL}
+	r := &rig{t: t, store: store, broker: b, gateway: g, url: server.URL, stop: stop}
 	r.eventually("ready", func() bool { ok, _ := g.Ready(); return ok })
 	return r
 }

@@ -21,7 +21,7 @@ func (s *session) publish(f *wire.ClientFrame) {
 		return
 	}
 	id := append([]byte(nil), f.ID...)
-	c.begin()
+	c.begin(1)
 	g.options.Broker.Publish(background(), p, func(r broker.Receipt, err error) {
 		if err == nil {
 			g.counters.Published.Add(1)
@@ -46,7 +46,7 @@ func (s *session) signal(f *wire.ClientFrame) {
 	}
 	p.ID, p.Ephemeral = "", true
 	id := append([]byte(nil), f.ID...)
-	c.begin()
+	c.begin(1)
 	g.options.Broker.Publish(background(), p, func(r broker.Receipt, err error) {
 		switch {
 		case err != nil:

@@ -101,11 +101,21 @@ func (s *session) take() bool {
 	return true
 }
 
+// refuse answers a frame, or one channel of it, with an error.
+func (s *session) refuse(id []byte, e *wire.Error) {
+	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, id, e) })
+}
+
 // fail answers a frame with an error. A connection that sends nothing else for long is closed.
 func (s *session) fail(id []byte, e *wire.Error) {
+	s.refuse(id, e)
+	s.count(e)
+}
+
+// count counts a bad frame.
+func (s *session) count(e *wire.Error) {
 	g := s.conn.gateway
 	g.counters.BadFrames.Add(1)
-	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, id, e) })
 	if e.Code.Retry() && e.Code != wire.CodeRateLimited {
 		return
 	}
@@ -143,7 +153,6 @@ func (s *session) end() {
 func (s *session) drop(sub *subscription) {
 	s.mu.Lock()
 	r := sub.relay
-	sub.cancelled = true
 	s.mu.Unlock()
 	if r == nil {
 		return // the subscribe that is under way gives its relay back
@@ -181,11 +190,15 @@ func (s *session) addLocked(sub *subscription) {
 	}
 }
 
+// removeLocked takes a subscription off the list, for good. It may have been replaced already.
 func (s *session) removeLocked(sub *subscription) {
+	sub.cancelled = true
 	if i := slices.Index(s.subs, sub); i >= 0 {
 		s.subs = slices.Delete(s.subs, i, i+1)
 	}
-	delete(s.index, sub.channel)
+	if s.index[sub.channel] == sub {
+		delete(s.index, sub.channel)
+	}
 }
 
 // authError turns an error of the authenticator into the wire's.

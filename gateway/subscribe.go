@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,10 +31,15 @@ const subscribeTimeout = 10 * time.Second
 // once, the others as the store answers.
 func (s *session) subscribe(f *wire.ClientFrame) {
 	var slow []want
+	var worst *wire.Error
 	for i := range f.Channels {
 		w, bad := s.reserve(f.ID, &f.Channels[i])
 		if bad != nil {
-			s.fail(f.ID, bad)
+			if f.Channel == "" { // not the short form
+				bad.Path = within(i, bad.Path)
+			}
+			s.refuse(f.ID, bad)
+			worst = bad
 			continue
 		}
 		if !s.subscribeFast(w) {
@@ -41,20 +47,37 @@ func (s *session) subscribe(f *wire.ClientFrame) {
 			slow = append(slow, w)
 		}
 	}
+	if worst != nil {
+		s.count(worst) // one frame, however many channels
+	}
 	if len(slow) == 0 {
 		return
 	}
-	s.conn.gateway.conns.Add(1)
+	c := s.conn
+	c.begin(len(slow))
+	c.gateway.conns.Add(1)
 	go func() {
-		defer s.conn.gateway.conns.Done()
-		defer s.conn.survive()
+		defer c.gateway.conns.Done()
 		var g errgroup.Group
 		g.SetLimit(16)
 		for _, w := range slow {
-			g.Go(func() error { s.subscribeSlow(w); return nil })
+			g.Go(func() error {
+				defer c.endQuietly()
+				defer c.survive()
+				s.subscribeSlow(w)
+				return nil
+			})
 		}
 		_ = g.Wait()
 	}()
+}
+
+// within puts the pointer to the channel i of a frame before a pointer into it.
+func within(i int, path string) string {
+	if path == "" {
+		return ""
+	}
+	return "/channels/" + strconv.Itoa(i) + path
 }
 
 // reserve checks a request and takes a place for it in the session. A subscription that the session
@@ -65,21 +88,21 @@ func (s *session) reserve(id []byte, r *wire.ChannelRequest) (want, *wire.Error)
 		return w, &wire.Error{Code: code, Message: message, Path: path, Channel: clip(r.Channel)}
 	}
 	if err := events.ValidateChannel(r.Channel); err != nil {
-		return bad(wire.CodeInvalidChannel, err.Error(), "/channels")
+		return bad(wire.CodeInvalidChannel, err.Error(), "/channel")
 	}
 	if !s.principal.Load().May(auth.Subscribe, r.Channel) {
-		return bad(wire.CodeForbidden, "the token does not allow to subscribe to this channel", "")
+		return bad(wire.CodeForbidden, forbiddenSubscribe, "")
 	}
 	if r.Cursor != "" {
 		c, err := broker.ParseCursor(r.Cursor)
 		if err != nil {
-			return bad(wire.CodeInvalidCursor, "cursor: must be <offset>-<stamp>", "/channels")
+			return bad(wire.CodeInvalidCursor, "cursor: must be <offset>-<stamp>", "/cursor")
 		}
 		w.cursor = &c
 	} else if r.Since != "" {
 		t, err := time.Parse(time.RFC3339Nano, r.Since)
 		if err != nil {
-			return bad(wire.CodeInvalidSince, "since: must be an RFC 3339 time", "/channels")
+			return bad(wire.CodeInvalidSince, "since: must be an RFC 3339 time", "/since")
 		}
 		w.since = t
 	}
@@ -167,6 +190,7 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 	if sub.cancelled || s.ended {
 		s.mu.Unlock()
 		c.gateway.hub.Release(r)
+		s.overtaken(w)
 		return
 	}
 	sub.relay = r
@@ -186,7 +210,7 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 	}
 	id := append([]byte(nil), w.id...)
 	c.flusher.call(func() {
-		if c.removed {
+		if c.removed || sub.ended {
 			return
 		}
 		c.reply(func(b []byte) []byte {
@@ -210,16 +234,28 @@ func (s *session) subscribeFailed(w want, err error) {
 	}
 	s.mu.Unlock()
 	if gone {
+		s.overtaken(w)
 		return
 	}
 	e := storeError(err)
 	e.Channel = w.sub.channel
-	s.conn.reply(func(b []byte) []byte { return wire.AppendError(b, w.id, e) })
+	s.refuse(w.id, e)
 }
+
+// overtaken ends a subscribe that was taken back while it was under way. What took it back has been
+// answered; only a `refresh` has not told of this channel.
+func (s *session) overtaken(w want) {
+	if !s.principal.Load().May(auth.Subscribe, w.sub.channel) {
+		s.refuse(w.id, &wire.Error{Code: wire.CodeForbidden, Message: forbiddenSubscribe, Channel: w.sub.channel})
+	}
+}
+
+const forbiddenSubscribe = "the token does not allow to subscribe to this channel"
 
 // unsubscribe handles `unsubscribe`.
 func (s *session) unsubscribe(f *wire.ClientFrame) {
 	id := append([]byte(nil), f.ID...)
+	var worst *wire.Error
 	for i := range f.Channels {
 		name := f.Channels[i].Channel
 		s.mu.Lock()
@@ -229,9 +265,10 @@ func (s *session) unsubscribe(f *wire.ClientFrame) {
 		}
 		s.mu.Unlock()
 		if sub == nil {
-			s.fail(f.ID, &wire.Error{
+			worst = &wire.Error{
 				Code: wire.CodeNotSubscribed, Message: "the session is not subscribed to this channel", Channel: clip(name),
-			})
+			}
+			s.refuse(f.ID, worst)
 			continue
 		}
 		s.drop(sub)
@@ -239,6 +276,9 @@ func (s *session) unsubscribe(f *wire.ClientFrame) {
 		c.flusher.call(func() {
 			c.reply(func(b []byte) []byte { return wire.AppendUnsubscribed(b, id, sub.channel) })
 		})
+	}
+	if worst != nil {
+		s.count(worst)
 	}
 }
 

@@ -13,7 +13,7 @@ type subscription struct {
 
 	// Guarded by session.mu.
 	relay     *relay.Relay // nil while the subscribe is under way
-	cancelled bool         // unsubscribed, or replaced, meanwhile
+	cancelled bool         // unsubscribed, or replaced
 
 	// Owned by the flusher.
 	tap      *tap
@@ -22,6 +22,7 @@ type subscription struct {
 	page     *relay.Page
 	dirty    bool // in conn.dirty
 	fetching bool
+	ended    bool // detached, perhaps before it was attached
 }
 
 // tap is a flusher's ear at one relay: it wakes the flusher, which then serves the subscriptions of its
