@@ -26,7 +26,7 @@ func (b *backoff) next() time.Duration {
 		}
 		bound *= 2
 	}
-	return rand.N(min(bound, b.most)) + 1 //nolint:gosec // jitter needs no secrecy
+	return rand.N(min(bound, b.most)) + 1
 }
 
 func (b *backoff) reset() { b.attempts = 0 }
@@ -51,5 +51,5 @@ func jitter(d time.Duration, low, high int64) time.Duration {
 	if d <= 0 {
 		return 0
 	}
-	return d/1000*time.Duration(low) + rand.N(max(d/1000*time.Duration(high-low), 1)) //nolint:gosec // as above
+	return d/1000*time.Duration(low) + rand.N(max(d/1000*time.Duration(high-low), 1))
 }

@@ -222,7 +222,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	}
 	var d time.Duration
 	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
-		d = time.Duration(s) * time.Second //nolint:gosec // at most 2^31 seconds
+		d = time.Duration(s) * time.Second
 	} else if t, err := http.ParseTime(v); err == nil {
 		d = t.Sub(now)
 	}

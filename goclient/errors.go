@@ -89,6 +89,7 @@ func needsToken(err error) bool {
 		switch refused.Code {
 		case wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked:
 			return true
+		default:
 		}
 	}
 	var status *StatusError

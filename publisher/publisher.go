@@ -90,7 +90,7 @@ func (p *Publisher) Publish(ctx context.Context, channel string, event json.Mars
 			return cursor, duplicate, nil
 		}
 		unknown = unknown || !answered(err) && !neverSent(err)
-		if o.AtMostOnce || !temporary(err) || !sleep(ctx, rand.N(bound)) { //nolint:gosec // jitter needs no secrecy
+		if o.AtMostOnce || !temporary(err) || !sleep(ctx, rand.N(bound)) {
 			break
 		}
 	}

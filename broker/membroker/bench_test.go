@@ -43,6 +43,7 @@ func subscribed(tb testing.TB, channels ...string) *membroker.Broker {
 }
 
 func must(tb testing.TB) func(broker.Receipt, error) {
+	tb.Helper()
 	return func(_ broker.Receipt, err error) {
 		if err != nil {
 			tb.Error(err)

@@ -72,5 +72,5 @@ func (c *channel) place(offset uint64) int {
 	if offset <= first {
 		return 0
 	}
-	return int(min(offset-first, uint64(c.log.n)))
+	return int(min(offset-first, uint64(c.log.n))) //nolint:gosec // n counts entries in memory
 }

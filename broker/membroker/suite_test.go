@@ -25,6 +25,7 @@ var (
 )
 
 func newBackend(t *testing.T) *backend {
+	t.Helper()
 	b := &backend{}
 	b.store = membroker.NewStore(membroker.Options{
 		Namespaces: brokertest.Namespaces(t), Clock: b.now, MaxQueue: 64, Audit: time.Hour,
@@ -37,11 +38,12 @@ func (b *backend) now() time.Time { return time.Now().Add(time.Duration(b.ahead.
 
 func (b *backend) Brokers() (broker.Broker, broker.Broker) { return b.brokers[0], b.brokers[1] }
 func (b *backend) Cut(which int)                           { b.store.ForTest().Cut(b.brokers[which]) }
-func (b *backend) Heal(which int)                          { b.store.ForTest().Heal(b.brokers[which]) }
-func (b *backend) Fork(channel string, k int)              { b.store.ForTest().Fork(channel, k) }
-func (b *backend) TTL(channel string) time.Duration        { return b.store.ForTest().TTL(channel) }
-func (b *backend) Expire(channel string)                   { b.ahead.Add(int64(b.TTL(channel))) }
-func (b *backend) Stall(channel string) func()             { return b.store.ForTest().Stall(channel) }
+
+func (b *backend) Heal(which int)                   { b.store.ForTest().Heal(b.brokers[which]) }
+func (b *backend) Fork(channel string, k int)       { b.store.ForTest().Fork(channel, k) }
+func (b *backend) TTL(channel string) time.Duration { return b.store.ForTest().TTL(channel) }
+func (b *backend) Expire(channel string)            { b.ahead.Add(int64(b.TTL(channel))) }
+func (b *backend) Stall(channel string) func()      { return b.store.ForTest().Stall(channel) }
 
 func TestSuite(t *testing.T) {
 	brokertest.Run(t, func(t *testing.T) brokertest.Backend { return newBackend(t) })

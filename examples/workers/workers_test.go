@@ -67,7 +67,7 @@ func workers() map[string]func(*testing.T) worker {
 // run runs a worker and returns what it wrote and its exit status.
 func (w worker) run(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), w.command[0], append(w.command[1:len(w.command):len(w.command)], args...)...) //nolint:gosec // the examples of this folder
+	cmd := exec.CommandContext(t.Context(), w.command[0], append(w.command[1:len(w.command):len(w.command)], args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

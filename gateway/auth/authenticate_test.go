@@ -128,7 +128,7 @@ func TestAuthenticateChecksClaims(t *testing.T) {
 				require.NotNil(t, p)
 				return
 			}
-			require.False(t, requireCode(t, c.want, err).Retry)
+			require.False(t, requireRefusal(t, c.want, err).Retry)
 			require.Nil(t, p)
 		})
 	}

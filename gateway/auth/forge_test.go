@@ -222,7 +222,13 @@ func (s *keyServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-func requireCode(t testing.TB, want Code, err error) *Error {
+func requireCode(t testing.TB, want Code, err error) {
+	t.Helper()
+	_ = requireRefusal(t, want, err)
+}
+
+// requireRefusal returns the refusal, for those who look further than its code.
+func requireRefusal(t testing.TB, want Code, err error) *Error {
 	t.Helper()
 	var refusal *Error
 	require.ErrorAs(t, err, &refusal)

@@ -85,7 +85,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := a.Authenticate(t.Context(), token)
-			require.False(t, requireCode(t, CodeUnauthorized, err).Retry)
+			require.False(t, requireRefusal(t, CodeUnauthorized, err).Retry)
 			require.Nil(t, p)
 		})
 	}

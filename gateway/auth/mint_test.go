@@ -45,7 +45,7 @@ func TestTokensExpireToTheSecond(t *testing.T) {
 		require.NotEmpty(t, p.TokenID, "one by chance")
 		time.Sleep(time.Until(p.Expires))
 		_, err = a.Authenticate(t.Context(), token)
-		require.False(t, requireCode(t, CodeTokenExpired, err).Retry)
+		require.False(t, requireRefusal(t, CodeTokenExpired, err).Retry)
 	})
 }
 
@@ -61,11 +61,11 @@ func TestMintRefusesWhatWouldNotBeAccepted(t *testing.T) {
 		ttl    time.Duration
 		want   string
 	}{
-		"no user":      {testSecret, Claims{}, time.Hour, "user"},
-		"id":           {testSecret, Claims{User: "alice", ID: "a b"}, time.Hour, "id"},
-		"ttl":          {testSecret, good, time.Millisecond, "ttl"},
-		"pattern":      {testSecret, Claims{User: "alice", Permissions: Permissions{Edit: []string{"*a"}}}, time.Hour, "edit"},
-		"size":         {testSecret, Claims{User: "alice", Permissions: Permissions{Edit: patterns}}, time.Hour, "bytes"},
+		"no user": {testSecret, Claims{}, time.Hour, "user"},
+		"id":      {testSecret, Claims{User: "alice", ID: "a b"}, time.Hour, "id"},
+		"ttl":     {testSecret, good, time.Millisecond, "ttl"},
+		"pattern": {testSecret, Claims{User: "alice", Permissions: Permissions{Edit: []string{"*a"}}}, time.Hour, "edit"},
+		"size":    {testSecret, Claims{User: "alice", Permissions: Permissions{Edit: patterns}}, time.Hour, "bytes"},
 	} {
 		_, err := Mint([]byte(c.secret), c.claims, c.ttl)
 		require.ErrorContains(t, err, c.want, name)

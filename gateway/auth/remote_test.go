@@ -16,6 +16,7 @@ var errDown = errors.New("down")
 
 // start runs an authenticator until the test ends; for use inside a synctest bubble.
 func start(t *testing.T, a *Authenticator) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
@@ -27,6 +28,7 @@ func start(t *testing.T, a *Authenticator) {
 
 // rotation is an authenticator over a key server with one EC key, kid "1".
 func rotation(t *testing.T) (a *Authenticator, server *keyServer, token func(kid string, key signer) string, first signer) {
+	t.Helper()
 	key := newECKey(t)
 	server = newKeyServer()
 	server.set(keysURL, jwksOf(t, published{&key.PublicKey, object{"kid": "1"}}))
@@ -88,12 +90,12 @@ func TestLastGoodKeysAreKeptForATime(t *testing.T) {
 			_, err := a.Authenticate(t.Context(), token("1", first))
 			require.NoError(t, err, "after %s", time.Since(began))
 			_, err = a.Authenticate(t.Context(), token("2", first))
-			refusal := requireCode(t, CodeKeysUnavailable, err)
+			refusal := requireRefusal(t, CodeKeysUnavailable, err)
 			require.True(t, refusal.Retry, "the kid may be in a set that cannot be had")
 			require.ErrorIs(t, err, errDown)
 			require.NotContains(t, err.Error(), "id.example")
 		}
-		time.Sleep(began.Add(DefaultKeysKeep + time.Second).Sub(time.Now()))
+		time.Sleep(time.Until(began.Add(DefaultKeysKeep + time.Second)))
 		_, err := a.Authenticate(t.Context(), token("1", first))
 		requireCode(t, CodeKeysUnavailable, err)
 		limit := int(DefaultKeysKeep/DefaultKeysCooldown) + 2
@@ -188,7 +190,7 @@ func TestASlowIssuerIsGivenUp(t *testing.T) {
 		server.hold = make(chan struct{}) // never answers
 		began := time.Now()
 		_, err := a.Authenticate(t.Context(), token("1", first))
-		require.True(t, requireCode(t, CodeKeysUnavailable, err).Retry)
+		require.True(t, requireRefusal(t, CodeKeysUnavailable, err).Retry)
 		require.Equal(t, DefaultKeysTimeout, time.Since(began))
 	})
 }

@@ -81,7 +81,7 @@ func TestRevokedTokensAreRefusedAndAnnounced(t *testing.T) {
 		require.True(t, a.Revoked(one))
 		require.False(t, a.Revoked(two))
 		_, err := login(t, a, "alice", "t-1")
-		require.False(t, requireCode(t, CodeTokenRevoked, err).Retry)
+		require.False(t, requireRefusal(t, CodeTokenRevoked, err).Retry)
 
 		time.Sleep(2 * time.Second)
 		require.NoError(t, list.Revoke(t.Context(), Revocation{User: "alice"}))
@@ -131,7 +131,7 @@ func TestWithoutAListNobodyGetsIn(t *testing.T) {
 		a := newAuthenticator(t, Options{Secret: testSecret, Revocations: store})
 		for range 20 {
 			_, err := login(t, a, "alice", "t-1")
-			require.True(t, requireCode(t, CodeRevocationsUnavailable, err).Retry)
+			require.True(t, requireRefusal(t, CodeRevocationsUnavailable, err).Retry)
 			require.ErrorIs(t, err, errDown)
 		}
 		require.Equal(t, 1, store.readCount(), "tokens do not make a storm of reads")

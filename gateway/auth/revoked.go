@@ -138,7 +138,7 @@ func (l *revokedList) mergeLocked(list []Revocation) bool {
 		before := next.len()
 		next = &revokedSet{}
 		next.add(list, now)
-		l.forgotten.Add(uint64(before - next.len()))
+		l.forgotten.Add(uint64(before - next.len())) //nolint:gosec // next holds a part of what it held before
 	}
 	l.set.Store(next)
 	return news

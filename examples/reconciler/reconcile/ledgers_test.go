@@ -99,8 +99,8 @@ func requireAccounted(t require.TestingT, m *reconcile.Matcher, left, right []re
 	}
 }
 
-// found reports whether the matcher saw what was planted, and with what status.
-func found(m *reconcile.Matcher, byID map[string]reconcile.Match, truth ledgers.Truth) bool {
+// found reports whether what was planted was seen, and with what status.
+func found(byID map[string]reconcile.Match, truth ledgers.Truth) bool {
 	ids := slices.Concat(truth.Bank, truth.Ledger)
 	same := func(ids []string) bool {
 		for _, id := range ids {
@@ -147,7 +147,7 @@ func recall(m *reconcile.Matcher, left, right []reconcile.Line, truths []ledgers
 	hits, all = map[ledgers.Trouble]int{}, map[ledgers.Trouble]int{}
 	for _, truth := range truths {
 		all[truth.Trouble]++
-		if found(m, byID, truth) {
+		if found(byID, truth) {
 			hits[truth.Trouble]++
 		}
 	}

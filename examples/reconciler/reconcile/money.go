@@ -13,7 +13,7 @@ type Amount int64
 // Bounds that keep every sum and difference of a job inside an int64.
 const (
 	MaxAmount Amount = 10_000_000_000_000
-	MaxLines         = 400_000
+	MaxLines  int    = 400_000
 )
 
 // Currency is an ISO 4217 code in capitals.

@@ -96,7 +96,7 @@ func (o *outbox) try(ctx context.Context, publish func(context.Context) error) e
 			return &PublishError{Tries: n, Err: err}
 		}
 		o.retries++
-		if err := sleep(ctx, backoff/2+rand.N(backoff/2)); err != nil { //nolint:gosec // jitter, no secret
+		if err := sleep(ctx, backoff/2+rand.N(backoff/2)); err != nil {
 			return err
 		}
 		backoff = min(2*backoff, maxBackoff)

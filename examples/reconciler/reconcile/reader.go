@@ -143,8 +143,10 @@ func (r *Reader) syntax(err error) error {
 			"a quote opened here is not closed by line %d; the file is cut off or damaged", parse.Line)}
 	}
 	if errors.Is(parse.Err, csv.ErrQuote) && r.atEnd() {
-		return &FileError{File: r.file, Row: parse.StartLine, Err: err,
-			Reason: "the file ends inside a quoted field; it is cut off"}
+		return &FileError{
+			File: r.file, Row: parse.StartLine, Err: err,
+			Reason: "the file ends inside a quoted field; it is cut off",
+		}
 	}
 	return &LineError{File: r.file, Row: parse.StartLine, Pos: parse.Column, Reason: "is no CSV: " + parse.Err.Error()}
 }

@@ -34,7 +34,7 @@ func sorted(t *testing.T, l *List) map[string]auth.Revocation {
 	require.NoError(t, err)
 	byName := map[string]auth.Revocation{}
 	for _, r := range list {
-		require.True(t, (r.TokenID == "") != (r.User == ""))
+		require.NotEqual(t, r.TokenID == "", r.User == "", "a token or a user: %+v", r)
 		byName[r.TokenID+r.User] = r
 	}
 	require.Len(t, byName, len(list), "no entry twice")
