@@ -34,4 +34,3 @@ func (h *Hub) buryLoop(ctx context.Context) {
 		}
 	}
 }
-

@@ -24,13 +24,21 @@ type Page struct {
 	at      time.Time
 }
 
+// end returns the offset of the page's last item, 0 when it has none.
+func (p *Page) end() uint64 {
+	if len(p.items) == 0 {
+		return 0
+	}
+	return p.items[len(p.items)-1].cursor.Offset
+}
+
 // after returns the items after c, or nil when the page does not prove that they follow it.
 func (p *Page) after(c broker.Cursor) []item {
 	if len(p.items) == 0 {
 		return nil
 	}
 	first := p.items[0].cursor.Offset
-	if c.Offset+1 < first || c.Offset >= p.items[len(p.items)-1].cursor.Offset {
+	if c.Offset+1 < first || c.Offset >= p.end() {
 		return nil
 	}
 	rest := p.items[c.Offset+1-first:]
@@ -53,11 +61,14 @@ const pageLife = 2 * time.Second
 
 type flight struct {
 	waiting []waiter
+	reading bool // the read has begun
 }
 
 type waiter struct {
 	pos  Position
 	done func(*Page, *Reset, error)
+	// late is set when the read had begun before: its page may be older than the reader's position.
+	late bool
 }
 
 func (c *pageCache) find(pos Position, now time.Time) *Page {
@@ -81,30 +92,37 @@ func (c *pageCache) clear() { c.recent = [4]*Page{} }
 // is called exactly once, possibly before Fetch returns, and must not block. One read serves all that
 // want the same page at the same time.
 func (r *Relay) Fetch(pos Position, done func(*Page, *Reset, error)) {
-	r.fetch(pos, pos.Cursor.Offset/pageEvents*pageEvents+1, done)
-}
-
-func (r *Relay) fetch(pos Position, start uint64, done func(*Page, *Reset, error)) {
 	r.mu.Lock()
-	if p := r.pages.find(pos, r.hub.now()); p != nil {
-		r.mu.Unlock()
+	p := r.pages.find(pos, r.hub.now())
+	r.mu.Unlock()
+	if p != nil {
 		done(p, nil, nil)
 		return
 	}
+	r.fly(pos.Cursor.Offset/pageEvents*pageEvents+1, waiter{pos: pos, done: done})
+}
+
+// fly has readers wait for the page that begins at start, and reads it unless somebody does already.
+func (r *Relay) fly(start uint64, waiting ...waiter) {
+	r.mu.Lock()
 	if r.pages.flights == nil {
 		r.pages.flights = map[uint64]*flight{}
 	}
-	w := waiter{pos: pos, done: done}
-	if f := r.pages.flights[start]; f != nil {
+	f, known := r.pages.flights[start]
+	if !known {
+		f = &flight{}
+		r.pages.flights[start] = f
+	}
+	for _, w := range waiting {
+		w.late = f.reading
 		f.waiting = append(f.waiting, w)
-		r.mu.Unlock()
+	}
+	r.mu.Unlock()
+	if known {
 		return
 	}
-	r.pages.flights[start] = &flight{waiting: []waiter{w}}
-	lineage := r.lineage
-	r.mu.Unlock()
-	if !r.hub.spawn(func(ctx context.Context) { r.land(start, lineage, r.readPage(ctx, start)) }) {
-		r.land(start, lineage, pageResult{err: broker.ErrUnavailable})
+	if !r.hub.spawn(func(ctx context.Context) { r.land(start, r.readPage(ctx, start, f)) }) {
+		r.land(start, pageResult{err: broker.ErrUnavailable})
 	}
 }
 
@@ -114,13 +132,17 @@ type pageResult struct {
 }
 
 // readPage reads and encodes a page.
-func (r *Relay) readPage(ctx context.Context, start uint64) pageResult {
+func (r *Relay) readPage(ctx context.Context, start uint64, f *flight) pageResult {
+	r.mu.Lock()
+	f.reading = true
+	lineage := r.lineage
+	r.mu.Unlock()
 	raw, err := r.hub.read(ctx, r.channel, broker.ReadRequest{From: start, Limit: pageEvents})
 	if err != nil {
 		return pageResult{err: err}
 	}
 	r.hub.counters.Pages.Add(1)
-	p := &Page{Page: raw, at: r.hub.now(), items: make([]item, 0, len(raw.Entries))}
+	p := &Page{Page: raw, lineage: lineage, at: r.hub.now(), items: make([]item, 0, len(raw.Entries))}
 	for _, e := range raw.Entries {
 		p.items = append(p.items, r.encode(e))
 	}
@@ -128,24 +150,30 @@ func (r *Relay) readPage(ctx context.Context, start uint64) pageResult {
 }
 
 // land ends a flight: every reader that waited gets its answer.
-func (r *Relay) land(start uint64, lineage uint32, result pageResult) {
+func (r *Relay) land(start uint64, result pageResult) {
 	r.mu.Lock()
 	f := r.pages.flights[start]
 	delete(r.pages.flights, start)
 	if result.page != nil {
-		result.page.lineage = lineage
 		for i := range result.page.items {
 			r.buryLocked(&result.page.items[i])
 		}
 		r.pages.add(result.page)
 	}
 	r.mu.Unlock()
+	var late []waiter
 	for _, w := range f.waiting {
-		if result.err != nil {
+		switch {
+		case result.err != nil:
 			w.done(nil, nil, result.err)
-			continue
+		case w.late && result.page.after(w.pos.Cursor) == nil:
+			late = append(late, w)
+		default:
+			r.settle(w, result.page)
 		}
-		r.settle(w, result.page)
+	}
+	if len(late) > 0 {
+		r.fly(start, late...)
 	}
 }
 
@@ -155,12 +183,17 @@ func (r *Relay) settle(w waiter, p *Page) {
 		w.done(p, nil, nil)
 		return
 	}
+	if end := p.end(); end > 0 && end <= w.pos.Cursor.Offset && end < p.Cursor.Offset {
+		r.fly(end+1, w) // the page was cut short by its bytes
+		return
+	}
+	if r.stale(p.Page) {
+		r.observe(p.Head)
+		w.done(nil, nil, ErrRetry)
+		return
+	}
 	switch verdict := p.Check(w.pos.Cursor); verdict {
 	case broker.Unknown:
-		if n := len(p.items); n > 0 && p.items[n-1].cursor.Offset < w.pos.Cursor.Offset+1 {
-			r.fetch(w.pos, p.items[n-1].cursor.Offset+1, w.done) // the page was cut short by its bytes
-			return
-		}
 		w.done(nil, nil, ErrRetry)
 	case broker.Valid:
 		r.observe(p.Head)
@@ -178,6 +211,24 @@ func (r *Relay) settle(w waiter, p *Page) {
 		}
 	case broker.Trimmed, broker.Expired:
 		w.done(nil, &Reset{Reason: verdict, Cursor: resetTo(p.Head), Head: p.Cursor}, nil)
+	}
+}
+
+// stale reports whether a page shows that the log is of a lineage, or a stream, that has ended. A reader
+// that is to be reset waits for the log's repair first, so as to be reset once.
+func (r *Relay) stale(p broker.Page) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	head := r.log.head
+	switch {
+	case !p.Exists: // the repair opens the stream again
+		return true
+	case p.First.Offset == 1 && head.Stamp < p.First.Stamp:
+		return true
+	case p.Cursor.Offset > head.Offset:
+		return p.Check(head) == broker.Forked
+	default: // the page may be older than the log
+		return p.Cursor.Offset >= r.log.floor.Offset && !r.log.contains(p.Cursor)
 	}
 }
 
@@ -208,6 +259,9 @@ func (r *Relay) lastShared(ctx context.Context, c broker.Cursor) (to, head broke
 		before, err := r.hub.read(ctx, r.channel, broker.ReadRequest{Before: c.Offset, Limit: 1})
 		if err != nil {
 			return to, head, err
+		}
+		if !before.Exists {
+			return to, head, fmt.Errorf("find shared entry of %s: %w", r.channel, ErrRetry)
 		}
 		page = before
 		if to = resetTo(before.Head); len(before.Entries) > 0 {

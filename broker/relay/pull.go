@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -55,8 +54,11 @@ func (r *Relay) Pull(pos Position, page *Page, limit int) Batch {
 		if c.from != pos || c.limit != limit {
 			continue
 		}
-		if c.batch.final || c.batch.Next.Cursor == r.log.head && c.batch.Next.signals == r.signalSeq {
-			return c.batch
+		news := c.batch.Next.Cursor != r.log.head || c.batch.Next.signals != r.signalSeq
+		if c.batch.final || !news {
+			b := c.batch
+			b.More = news // since there may be more than there was when it was built
+			return b
 		}
 	}
 	items, behind := r.itemsLocked(pos, page)
@@ -78,35 +80,28 @@ func (r *Relay) cutLocked(pos *Position) (b Batch, stop bool) {
 		pos.lineage = r.lineage
 		return Batch{Next: *pos, Behind: true}, true
 	}
+	var reset *Reset
+	to := pos.Cursor
 	for _, cut := range r.cuts[len(r.cuts)-int(missed):] {
-		if !cut.concerns(pos.Cursor) {
-			continue
+		if cut.concerns(to) {
+			to = cut.shared
+			reset = &Reset{Reason: cut.reason, Cursor: to, Head: r.log.head}
 		}
-		// A later cut may lie further back: the reader is sent to the earliest place.
-		to := cut.shared
-		for _, later := range r.cuts {
-			if later.number > cut.number && later.reason == broker.Forked && later.shared.Offset < to.Offset {
-				to = later.shared
-			}
-		}
-		next := Position{Cursor: to, lineage: r.lineage, signals: r.signalSeq}
-		return Batch{Next: next, Reset: &Reset{Reason: cut.reason, Cursor: to, Head: r.log.head}}, true
 	}
-	pos.lineage = r.lineage
-	return Batch{}, false
+	pos.Cursor, pos.lineage = to, r.lineage
+	return Batch{Next: *pos, Reset: reset}, reset != nil
 }
 
 // itemsLocked returns the items after pos, from the log or from the page.
 func (r *Relay) itemsLocked(pos Position, page *Page) (items []item, behind bool) {
-	if pos.Cursor.Offset > r.log.head.Offset {
-		return nil, false // resumed at an entry that this relay has not received yet
-	}
-	if pos.Cursor.Offset >= r.log.floor.Offset {
+	if o := pos.Cursor.Offset; o >= r.log.floor.Offset && o <= r.log.head.Offset {
 		if !r.log.contains(pos.Cursor) {
 			return nil, true // not of this log: the stream decides
 		}
-		return r.log.after(pos.Cursor.Offset), false
+		return r.log.after(o), false
 	}
+	// Behind the log, or ahead of it: resumed at an entry that this relay has not received. It may never
+	// come, if the stream loses it first; so that too is for the stream to say.
 	if page == nil || page.lineage != r.lineage {
 		return nil, true
 	}

@@ -32,8 +32,10 @@ type Relay struct {
 	log      log
 	pending  []item
 	overflow bool // pending was full and entries were dropped: read the stream once more
-	lineage  uint32
-	cuts     []lineage
+	// told is the last head that the broker told while the relay was not live.
+	told    broker.Cursor
+	lineage uint32
+	cuts    []lineage
 	// suspect is the log's head when the stream's head was first seen behind it.
 	suspect   broker.Cursor
 	buried    map[broker.Cursor]struct{}
@@ -109,7 +111,7 @@ func (r *Relay) opened(h broker.Head) {
 	r.mu.Lock()
 	r.log.open(h.Cursor)
 	r.state = live
-	r.drainLocked()
+	r.drainLocked(len(r.pending))
 	r.mu.Unlock()
 }
 
@@ -155,20 +157,23 @@ func (r *Relay) holdLocked(it item) {
 	r.pending = append(r.pending, it)
 }
 
-// drainLocked takes in the entries that were held. It starts a repair if they do not fit.
-func (r *Relay) drainLocked() {
-	pending, again := r.pending, r.overflow
-	r.pending, r.overflow = nil, false
-	for _, it := range pending {
+// drainLocked takes in the entries that were held; settled of them came before the stream was read. It
+// starts a repair if they do not fit.
+func (r *Relay) drainLocked(settled int) {
+	pending, again, told := r.pending, r.overflow, r.told
+	r.pending, r.overflow, r.told = nil, false, broker.Cursor{}
+	for i, it := range pending {
 		switch r.acceptLocked(it) {
 		case gap:
 			again = true
 		case doubtful:
-			// Held while the stream was read: an entry that the stream no longer has, or one that is
-			// older than the log. The stream has been read since, and is the truth.
+			// What the stream has lost, or is older than the log, if the stream has been read since: then
+			// it is the truth. If not, it may be a fork.
+			again = again || i >= settled
 		case appended, duplicate:
 		}
 	}
+	again = again || !told.IsZero() && !r.log.contains(told)
 	r.trimLocked()
 	if again {
 		r.startRepairLocked()
@@ -185,6 +190,7 @@ func (r *Relay) observe(h broker.Head) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state != live {
+		r.told = h.Cursor
 		return
 	}
 	switch {

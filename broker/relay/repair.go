@@ -47,7 +47,7 @@ func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
 		return true, nil // closed, with nobody reading
 	}
 	r.mu.Lock()
-	head := r.log.head
+	head, settled := r.log.head, len(r.pending)
 	r.mu.Unlock()
 	page, err := r.hub.read(ctx, r.channel, broker.ReadRequest{From: head.Offset + 1, Limit: broker.MaxReadLimit})
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
 	}
 	switch verdict := page.Check(head); verdict {
 	case broker.Valid:
-		return r.extend(page), nil
+		return r.extend(page, settled), nil
 	case broker.Forked:
 		shared, err := r.sharedEntry(ctx)
 		if err != nil {
@@ -77,8 +77,9 @@ func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// extend appends a page that continues the log, and ends the repair when that reaches the head.
-func (r *Relay) extend(page broker.Page) (done bool) {
+// extend appends a page that continues the log, and ends the repair when that reaches the head. settled
+// entries were held when it was read.
+func (r *Relay) extend(page broker.Page, settled int) (done bool) {
 	items := make([]item, 0, len(page.Entries))
 	for _, e := range page.Entries {
 		items = append(items, r.encode(e))
@@ -92,7 +93,7 @@ func (r *Relay) extend(page broker.Page) (done bool) {
 	r.trimLocked()
 	if done = r.log.head.Offset >= page.Cursor.Offset; done {
 		r.state = live
-		r.drainLocked()
+		r.drainLocked(settled)
 	}
 	r.mu.Unlock()
 	r.wake()

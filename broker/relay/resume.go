@@ -42,6 +42,10 @@ func (r *Relay) Resume(ctx context.Context, c broker.Cursor) (Position, *Reset, 
 	if page.Cursor.Offset != head.Offset {
 		r.observe(page.Head)
 	}
+	if r.stale(page) {
+		r.observe(page.Head)
+		return pos, nil, ErrRetry
+	}
 	var reset *Reset
 	switch verdict := page.Check(c); verdict {
 	case broker.Valid:
