@@ -51,6 +51,9 @@ func New(client redis.UniversalClient, options Options) (*Broker, error) {
 	if single.Options().MaxRetries > 0 {
 		return nil, errors.New("redisbroker: the client retries commands, which appends events twice; set MaxRetries to -1")
 	}
+	if read := single.Options().ReadTimeout; read > 0 && o.ReplicaTimeout >= read {
+		return nil, fmt.Errorf("redisbroker: replica timeout %s: must be less than the client's read timeout %s", o.ReplicaTimeout, read)
+	}
 	library, err := renderLibrary(o.Namespaces, false)
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: %w", err)

@@ -275,7 +275,12 @@ func TestNewRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer safe.Close()
 	for _, o := range []redisbroker.Options{
-		{Prefix: "a{b"}, {MaxInFlight: -1}, {Timeout: -1}, {ReplicaTimeout: time.Microsecond}, {DeadMaxLen: -1},
+		{Prefix: "a{b"},
+		{MaxInFlight: -1},
+		{Timeout: -1},
+		{ReplicaTimeout: time.Microsecond},
+		{ReplicaTimeout: time.Minute},
+		{DeadMaxLen: -1},
 	} {
 		_, err = redisbroker.New(safe, o)
 		require.Error(t, err, "%+v", o)

@@ -28,7 +28,16 @@ func StartPair(t testing.TB, options ...Option) (primary, replica *Server) {
 	primary = Start(t, options...)
 	replica = Start(t, append(append([]Option{}, options...), WithReplicaOf(primary))...)
 	replica.Eventually("replication", func() bool { return replica.Info("master_link_status") == "up" })
-	primary.Eventually("an online replica", func() bool { return strings.Contains(primary.Info("slave0"), "state=online") })
+	// A replica counts as online before it acknowledges: wait for what WAIT says of something propagated.
+	primary.Eventually("a replica that acknowledges", func() bool {
+		pipe := primary.Admin().Pipeline()
+		ctx := t.Context()
+		pipe.Publish(ctx, "redistest", "x")
+		acknowledged := redis.NewIntCmd(ctx, "WAIT", 1, 1000)
+		_ = pipe.Process(ctx, acknowledged)
+		_, err := pipe.Exec(ctx)
+		return err == nil && acknowledged.Val() >= 1
+	})
 	return primary, replica
 }
 
