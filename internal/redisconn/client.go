@@ -41,7 +41,7 @@ func Open(text string) (redis.UniversalClient, *Target, error) {
 //   - contexts bound the socket operations, and every operation has a timeout without one.
 //   - RESP2: nothing here wants push messages, and with RESP3 go-redis looks for one in the buffer
 //     before each reply. Pub/sub has its own connection, where RESP2 answers in the order of the commands.
-//   - no CLIENT SETINFO and no maintenance notifications, which Redis 7.0 and Valkey refuse.
+//   - no CLIENT SETINFO, which Redis 7.0 does not know, and no maintenance notifications.
 func (t *Target) Client() redis.UniversalClient {
 	pool := t.PoolSize
 	if pool == 0 {
