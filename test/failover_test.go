@@ -151,6 +151,7 @@ func TestRedisAwayLater(t *testing.T) {
 		require.Eventually(t, func() bool { return a.troubles() > before }, patience, poll, "the gateway must notice")
 		server.Restart()
 		publish()
+		a.awaitReady()
 	}
 	clients.await(last)
 	require.Empty(t, j.check(false))
