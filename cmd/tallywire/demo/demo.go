@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-//go:embed index.html app.js style.css
+//go:embed index.html style.css *.js
 var files embed.FS
 
 // policy lets the page load its own files and talk to its own gateway, and nothing else.
@@ -17,7 +17,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // Handle adds the page's routes.
 func Handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET /{$}", serve("index.html", "text/html; charset=utf-8"))
-	mux.HandleFunc("GET /app.js", serve("app.js", "text/javascript; charset=utf-8"))
+	for _, name := range []string{"app.js", "client.js", "model.js", "view.js"} {
+		mux.HandleFunc("GET /"+name, serve(name, "text/javascript; charset=utf-8"))
+	}
 	mux.HandleFunc("GET /style.css", serve("style.css", "text/css; charset=utf-8"))
 }
 
