@@ -42,6 +42,8 @@ type conn struct {
 	inSet     bool // in flusher.set
 	blocked   bool // a goroutine is finishing a frame
 	removed   bool
+	ended     bool // nothing more is written
+	degraded  bool // the client was told that events are late
 	lastWrite int64
 	due       int64 // when flusher.later has it, 0 when it has not
 	nextPing  int64
@@ -131,7 +133,6 @@ func (c *conn) wait() {
 
 // readLoop reads and handles messages until the connection ends.
 func (c *conn) readLoop() {
-	defer c.gateway.conns.Done()
 	defer c.teardown()
 	defer c.survive()
 	limit := c.gateway.options.Limits.Message
@@ -199,12 +200,14 @@ func readMessage(r io.Reader, buf []byte, limit int) ([]byte, error) {
 	}
 }
 
-// survive keeps a panic of one connection from taking the process.
+// survive keeps a panic of one connection from taking the process: it ends the connection, since the
+// client waits for an answer that does not come.
 func (c *conn) survive() {
 	if p := recover(); p != nil {
 		c.gateway.counters.Panics.Add(1)
 		c.gateway.options.Log.Error().Str("event", "connection_panic").Interface("panic", p).
 			Bytes("stack", debug.Stack()).Msg("panic in a connection")
+		c.shut(wire.CloseInternal, string(wire.CodeInternal))
 	}
 }
 
@@ -231,7 +234,8 @@ func (c *conn) handle(msg []byte) {
 	}
 }
 
-// shut closes the connection with a code, after what the outbox holds. It does not wait.
+// shut closes the connection with a code, after what the outbox holds. No event and no command gets
+// through any more. It does not wait.
 func (c *conn) shut(code int, reason string) {
 	if c.closing.Swap(true) {
 		return
@@ -241,9 +245,9 @@ func (c *conn) shut(code int, reason string) {
 	c.mu.Unlock()
 	c.gateway.conns.Add(1)
 	c.flusher.call(func() {
-		if !c.blocked && !c.removed {
-			c.flusher.flush(c)
-		}
+		c.dirty = nil
+		c.flusher.flush(c)
+		c.ended = true
 		go func() {
 			defer c.gateway.conns.Done()
 			_ = c.ws.Close(websocket.StatusCode(code), reason)
@@ -266,8 +270,11 @@ func (c *conn) teardown() {
 	c.closing.Store(true)
 	_ = c.ws.CloseNow()
 	c.session.end()
-	c.flusher.call(func() { c.flusher.remove(c) })
 	c.gateway.open.Add(-1)
+	c.flusher.call(func() {
+		c.flusher.remove(c)
+		c.gateway.conns.Done() // so that whoever finds c at its flusher knows that Run still waits
+	})
 }
 
 // timedOut reports whether a write failed because the peer did not read.

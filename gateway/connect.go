@@ -18,7 +18,11 @@ func (s *session) connect(f *wire.ClientFrame) {
 	if p == nil || f.Token != "" {
 		var err error
 		if p, err = g.options.Auth.Authenticate(background(), strings.Clone(f.Token)); err != nil {
-			s.fail(f.ID, authError(err))
+			e := authError(err)
+			s.fail(f.ID, e)
+			if e.Code.Retry() {
+				return // the same token may be good later
+			}
 			if s.refused++; s.refused >= maxRefused {
 				s.expel(wire.CodeUnauthorized, "too many tokens refused", wire.CloseUnauthorized)
 			}
@@ -44,13 +48,11 @@ func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 		answer.Expires = p.Expires.Unix()
 	}
 	s.conn.reply(func(b []byte) []byte { return wire.AppendConnected(b, frameID, answer) })
-	if h := g.hub.HealthNow(); !h.OK {
-		s.conn.reply(func(b []byte) []byte {
-			return wire.AppendDegraded(b, true, h.Reason, h.Since.UnixMilli())
-		})
-	}
 	c := s.conn
-	c.flusher.call(func() { c.deadline = 0 })
+	c.flusher.call(func() {
+		c.deadline = 0 // from now on it is told of the store's health when that changes
+		c.flusher.tellHealth(c, g.hub.HealthNow())
+	})
 }
 
 // refresh handles `refresh`: a new token of the same user. What it does not allow any more is reset.

@@ -10,7 +10,7 @@ import (
 // drain tells every connection to move, each after its own part of the window, and closes at the end
 // of the window those that are still there.
 func (g *Gateway) drain() {
-	g.draining.Store(true)
+	g.refuseNew()
 	window := g.options.DrainWindow
 	g.options.Log.Info().Str("event", "drain_started").Dur("window", window).
 		Int64("connections", g.open.Load()).Msg("draining")
@@ -38,7 +38,7 @@ func (g *Gateway) drain() {
 
 // closeAll closes every connection with 1012.
 func (g *Gateway) closeAll() {
-	g.draining.Store(true)
+	g.refuseNew()
 	for _, f := range g.flushers {
 		f.call(func() {
 			f.stopped = true

@@ -11,7 +11,7 @@ import (
 
 // flush writes one frame with a connection's answers and what is new in its channels.
 func (f *flusher) flush(c *conn) {
-	if c.blocked || c.removed {
+	if c.blocked || c.removed || c.ended {
 		return
 	}
 	c.queued.Store(false)

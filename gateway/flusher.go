@@ -270,9 +270,7 @@ func (f *flusher) detach(s *subscription) {
 func (f *flusher) announceHealth(h broker.Health) {
 	for _, c := range f.conns {
 		if c.deadline == 0 {
-			c.reply(func(b []byte) []byte {
-				return wire.AppendDegraded(b, !h.OK, h.Reason, h.Since.UnixMilli())
-			})
+			f.tellHealth(c, h)
 		}
 	}
 	if h.OK {
@@ -280,6 +278,15 @@ func (f *flusher) announceHealth(h broker.Health) {
 			f.serve(t) // those whose fetch failed
 		}
 	}
+}
+
+// tellHealth tells a connection unless it knows.
+func (f *flusher) tellHealth(c *conn, h broker.Health) {
+	if c.degraded == !h.OK {
+		return
+	}
+	c.degraded = !h.OK
+	c.reply(func(b []byte) []byte { return wire.AppendDegraded(b, !h.OK, h.Reason, h.Since.UnixMilli()) })
 }
 
 // later is something to do at a time.

@@ -24,11 +24,12 @@ type Gateway struct {
 	next     atomic.Uint64  // spreads connections over the flushers
 	conns    sync.WaitGroup // every goroutine of every connection
 	open     atomic.Int64
+	gate     sync.RWMutex // held for reading while a connection is taken, for writing to stop that
 	draining atomic.Bool
 	started  time.Time
 
 	healthMu sync.Mutex // serialises notices of the broker's health
-	healthy  bool
+	healthy  bool       // as the connections were told
 }
 
 // Counters count what a gateway did. All are totals.
@@ -56,7 +57,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{options: o, started: time.Now(), healthy: true}
+	g := &Gateway{options: o, started: time.Now()}
 	g.hub = relay.NewHub(o.Broker, relay.Options{
 		Namespaces: o.Namespaces, Checker: o.Registry, Dead: o.Dead,
 		MaxEvents: o.RelayMaxEvents, MaxBytes: o.RelayMaxBytes, Linger: o.RelayLinger,
@@ -87,10 +88,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	// What serves connections outlives ctx by the drain.
 	serveCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	// When the broker fails, the flushers go on until all connections are closed.
 	work, workCtx := errgroup.WithContext(serveCtx)
 	work.Go(func() error { return g.hub.Run(workCtx) })
 	for _, f := range g.flushers {
-		work.Go(func() error { f.run(workCtx); return nil })
+		work.Go(func() error { f.run(serveCtx); return nil })
 	}
 	work.Go(func() error { g.releaseLoop(workCtx); return nil })
 	defer g.options.Auth.OnRevoke(g.sweepNow)()
@@ -103,6 +105,24 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.conns.Wait()
 	stop()
 	return work.Wait()
+}
+
+// admit counts a connection that is about to be taken, unless no more are.
+func (g *Gateway) admit() bool {
+	g.gate.RLock()
+	defer g.gate.RUnlock()
+	if g.draining.Load() {
+		return false
+	}
+	g.conns.Add(1)
+	return true
+}
+
+// refuseNew stops the gateway from taking connections: all that Run has to wait for are counted.
+func (g *Gateway) refuseNew() {
+	g.gate.Lock()
+	defer g.gate.Unlock()
+	g.draining.Store(true)
 }
 
 // sweepNow has every flusher look at its connections' deadlines and tokens at once.

@@ -46,6 +46,8 @@ type rigOptions struct {
 	change     func(*gateway.Options)
 	store      *membroker.Store
 	strict     bool
+	starting   bool  // do not wait until the gateway is ready
+	ends       error // what Run is to return
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -76,7 +78,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	server := httptest.NewServer(g.Handler())
 	stop := sync.OnceFunc(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		require.ErrorIs(t, <-ended, o.ends)
 	})
 	t.Cleanup(func() {
 		stop()
@@ -84,7 +86,9 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forcetypeassert // it is one
 	})
 	r := &rig{t: t, store: store, broker: b, gateway: g, url: server.URL, stop: stop}
-	r.eventually("ready", func() bool { ok, _ := g.Ready(); return ok })
+	if !o.starting {
+		r.eventually("ready", func() bool { ok, _ := g.Ready(); return ok })
+	}
 	return r
 }
 

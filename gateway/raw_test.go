@@ -77,8 +77,8 @@ func (r *rig) connectRaw(receive int, user string, p *auth.Permissions) *rawClie
 	return c
 }
 
-// tryWrite writes one WebSocket frame, masked with zeros. first is the header's first byte.
-func (c *rawClient) tryWrite(first byte, payload []byte) error {
+// masked returns a WebSocket frame of a client, masked with zeros. first is the header's first byte.
+func masked(first byte, payload []byte) []byte {
 	frame := []byte{first}
 	switch n := len(payload); {
 	case n < 126:
@@ -89,13 +89,13 @@ func (c *rawClient) tryWrite(first byte, payload []byte) error {
 		frame = binary.BigEndian.AppendUint64(append(frame, 0x80|127), uint64(n))
 	}
 	frame = append(frame, 0, 0, 0, 0)
-	_, err := c.conn.Write(append(frame, payload...))
-	return err
+	return append(frame, payload...)
 }
 
 func (c *rawClient) write(first byte, payload []byte) {
 	c.rig.t.Helper()
-	require.NoError(c.rig.t, c.tryWrite(first, payload))
+	_, err := c.conn.Write(masked(first, payload))
+	require.NoError(c.rig.t, err)
 }
 
 func (c *rawClient) send(format string, args ...any) {

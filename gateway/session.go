@@ -35,6 +35,9 @@ type session struct {
 
 // message handles one client message.
 func (s *session) message(msg []byte) {
+	if s.conn.closing.Load() {
+		return
+	}
 	wire.Decode(msg, &s.frame,
 		func(f *wire.ClientFrame) bool { s.command(f); return !s.conn.closing.Load() },
 		func(f *wire.ClientFrame, err *wire.Error) { s.fail(f.ID, err) })

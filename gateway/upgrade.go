@@ -17,9 +17,7 @@ import (
 // small stack, which Run waits for.
 func (g *Gateway) upgrade(e echo.Context) error {
 	if limit := g.options.Limits.Connections; g.draining.Load() || limit > 0 && g.open.Load() >= int64(limit) {
-		g.counters.Refused.Add(1)
-		e.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // jitter
-		return wire.Errorf(wire.CodeOverloaded, "the gateway takes no more connections")
+		return g.full(e)
 	}
 	var header *auth.Principal
 	if token := bearer(e.Request()); token != "" {
@@ -30,12 +28,16 @@ func (g *Gateway) upgrade(e echo.Context) error {
 		}
 		header = p
 	}
+	if !g.admit() {
+		return g.full(e)
+	}
 	w := &smallHijacker{ResponseWriter: e.Response().Writer}
 	ws, err := websocket.Accept(w, e.Request(), &websocket.AcceptOptions{
 		Subprotocols: []string{wire.Subprotocol}, OriginPatterns: g.originPatterns(e.Request()),
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
+		g.conns.Done()
 		g.counters.Refused.Add(1)
 		e.Response().Committed = true // Accept has answered
 		return nil
@@ -43,6 +45,13 @@ func (g *Gateway) upgrade(e echo.Context) error {
 	g.accept(ws, w.socket, e.RealIP(), header)
 	e.Response().Committed = true
 	return nil
+}
+
+// full refuses a connection for now.
+func (g *Gateway) full(e echo.Context) error {
+	g.counters.Refused.Add(1)
+	e.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // jitter
+	return wire.Errorf(wire.CodeOverloaded, "the gateway takes no more connections")
 }
 
 // originPatterns tells coder/websocket what guard has decided.
@@ -53,7 +62,7 @@ func (g *Gateway) originPatterns(r *http.Request) []string {
 	return []string{"*"}
 }
 
-// accept starts a connection.
+// accept starts a connection that was admitted.
 func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote string, header *auth.Principal) {
 	f := g.flushers[g.next.Add(1)%uint64(len(g.flushers))]
 	c := &conn{gateway: g, flusher: f, ws: ws, socket: s, remote: remote}
@@ -66,7 +75,6 @@ func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote string, header *a
 	}
 	g.counters.Accepted.Add(1)
 	g.open.Add(1)
-	g.conns.Add(1)
 	f.call(func() { f.add(c) })
 	go c.readLoop()
 }
