@@ -102,7 +102,6 @@ func (d *driver) saturate(ctx context.Context) (*Figures, error) {
 		for i := 0; i < perRound && (d.feed.sent-window)*fan < m.delivered && !d.feed.full(); i++ {
 			d.feed.publish(nowNanos())
 		}
-		d.feed.flush()
 		if err := d.step(ctx, time.Millisecond); err != nil {
 			return nil, err
 		}
@@ -128,28 +127,29 @@ func (d *driver) pace(ctx context.Context) (*Figures, error) {
 			record(d.acks, at-due, 1)
 		}
 	}
-	var first mark
-	for now := start; now.Before(end); now = time.Now() {
-		if first.at.IsZero() && !now.Before(from) {
+	var first, last mark
+	deadline := end.Add(d.load.patience)
+	for now := start; now.Before(deadline) && !d.done(p); now = time.Now() {
+		switch {
+		case first.at.IsZero() && !now.Before(from):
 			first = d.mark()
+		case last.at.IsZero() && !now.Before(end):
+			last = d.mark()
 		}
 		for p.sent < len(p.counts) && p.due(p.sent) <= now.UnixNano() && !d.feed.full() {
 			d.feed.publish(p.due(p.sent))
 			p.sent++
 		}
-		d.feed.flush()
-		wait := end.Sub(now)
+		wait := 10 * time.Millisecond
 		if p.sent < len(p.counts) {
-			wait = time.Duration(p.due(p.sent) - nowNanos())
+			wait = min(wait, max(0, time.Duration(p.due(p.sent)-nowNanos())))
 		}
-		if err := d.step(ctx, min(max(wait, 0), 10*time.Millisecond)); err != nil {
+		if err := d.step(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
-	last := d.mark()
-	deadline := time.Now().Add(d.load.patience)
-	if err := d.settle(ctx, int64(p.sent)*int64(fan)); err != nil {
-		return nil, err
+	if last.at.IsZero() { // everything came at once
+		last = d.mark()
 	}
 	if now := time.Now(); now.Before(deadline) {
 		deadline = now
@@ -159,6 +159,13 @@ func (d *driver) pace(ctx context.Context) (*Figures, error) {
 	figures.Missed, figures.Rate = missed, d.load.rate
 	figures.Unsent = int64(len(p.counts) - p.sent)
 	return figures, nil
+}
+
+// done reports whether every event of the plan was sent, answered and delivered to everybody.
+func (d *driver) done(p *plan) bool {
+	a := &d.fleet.answers
+	return p.sent == len(p.counts) && a.acked+a.refused >= d.feed.sent &&
+		d.fleet.meter.delivered >= d.feed.sent*int64(d.load.fan())
 }
 
 // settle waits until so many deliveries have come and every publish is answered, or for the load's

@@ -14,7 +14,7 @@ type feed struct {
 	sent  int64
 	last  int64  // newest stamp
 	event []byte // reused
-	batch []byte // what flush will send
+	out   []byte // reused
 }
 
 // maxBacklog is how many bytes may wait for the socket before publishes are held back. They stay due.
@@ -22,28 +22,20 @@ const maxBacklog = 256 << 10
 
 func (p *feed) full() bool { return len(p.link.out) > maxBacklog }
 
-// publish adds one event to the batch, for the channels in turn. Stamps increase strictly.
+// publish sends one event, in a write of its own, to the channels in turn. Stamps increase strictly.
 func (p *feed) publish(stamp int64) {
 	stamp = max(stamp, p.last+1)
 	p.last = stamp
 	channel := channelName(int(p.sent % int64(p.channels)))
 	if p.link.role == worker {
 		p.event = p.text.appendEvent(p.event[:0], stamp)
-		p.batch = appendCommand(p.batch, []byte("FCALL"), []byte("tw_publish"), []byte("1"), streamKey(channel), p.event)
+		p.out = appendCommand(p.out[:0], []byte("FCALL"), []byte("tw_publish"), []byte("1"), streamKey(channel), p.event)
 	} else {
 		p.event = p.text.appendPublish(p.event[:0], p.sent, channel, stamp)
-		p.batch = appendFrame(p.batch, opText, p.event)
+		p.out = appendFrame(p.out[:0], opText, p.event)
 	}
 	p.sent++
-}
-
-// flush sends the batch.
-func (p *feed) flush() {
-	if len(p.batch) == 0 {
-		return
-	}
-	p.fleet.send(p.link, p.batch)
-	p.batch = p.batch[:0]
+	p.fleet.send(p.link, p.out)
 }
 
 func streamKey(channel string) []byte { return []byte("tw:{" + channel + "}") }

@@ -59,7 +59,6 @@ func (d *driver) storm(ctx context.Context, behind int, log bool) (*Figures, err
 		for range n {
 			d.feed.publish(nowNanos())
 		}
-		d.feed.flush()
 	}
 	if log {
 		publish(1)
