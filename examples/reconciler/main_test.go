@@ -60,6 +60,9 @@ func TestRun(t *testing.T) {
 func TestRepeatGoesOnUntilStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	ledger := filepath.Join(t.TempDir(), "ledger.csv")
+	require.NoError(t, os.WriteFile(ledger, []byte("id,date,reference,amount,currency,counterparty\n"+
+		"A,2026-03-01,INV-7,99.20,EUR,Lahti\n"), 0o600))
 	var stdout bytes.Buffer
 	stderr := writerFunc(func(p []byte) (int, error) {
 		if strings.Contains(string(p), "recon-0003:") {
@@ -67,7 +70,7 @@ func TestRepeatGoesOnUntilStopped(t *testing.T) {
 		}
 		return len(p), nil
 	})
-	require.Equal(t, exitDone, run(ctx, []string{"--rate", "0", "--repeat", "--pause", "1ms"}, &stdout, stderr))
+	require.Equal(t, exitDone, run(ctx, []string{"--rate", "0", "--repeat", "--pause", "1ms", "--left", ledger, "--right", ledger}, &stdout, stderr))
 	require.Contains(t, stdout.String(), `"job_id":"recon-0002"`)
 	require.NotContains(t, stdout.String(), `"job_id":"recon-0004"`)
 }

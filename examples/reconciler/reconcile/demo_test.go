@@ -16,6 +16,7 @@ import (
 )
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(t).sampled()
 		var mu sync.Mutex
@@ -57,6 +58,7 @@ func TestDemo(t *testing.T) {
 }
 
 func TestDemoEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, after := range []time.Duration{10 * time.Second, 82 * time.Second, 120 * time.Second} { // a job, a pause, two jobs
 			r := newRecorder(t).sampled()
@@ -71,6 +73,7 @@ func TestDemoEndsWithItsContext(t *testing.T) {
 }
 
 func TestDemoOutlivesItsPublisher(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, begin := newRecorder(t).sampled(), time.Now()
 		ctx, cancel := context.WithCancel(t.Context())

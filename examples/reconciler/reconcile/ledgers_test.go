@@ -172,6 +172,7 @@ func TestBundledLedgersAreWhatTheGeneratorWrites(t *testing.T) {
 }
 
 func TestBundledLedgers(t *testing.T) {
+	t.Parallel()
 	files, err := ledgers.Generate(ledgers.Default())
 	require.NoError(t, err)
 	left, bad := read(t, "bank.csv", bytes.NewReader(files.Bank))
@@ -221,6 +222,7 @@ func TestBundledLedgers(t *testing.T) {
 
 // A matcher that is held to planted truths finds at least 95 of 100 of each kind, whatever the ledgers.
 func TestPlantedTroublesAreFound(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		c := ledgers.Default()
 		c.Seed, c.Movements, c.BadLines = rapid.Uint64().Draw(t, "seed"), rapid.IntRange(1, 600).Draw(t, "movements"), 0

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/examples/reconciler/ledgers"
 	"github.com/tallywire/tallywire/examples/reconciler/reconcile"
 )
 
@@ -33,6 +34,18 @@ func text(name, content string) reconcile.Source {
 func bundled(job string) reconcile.Options {
 	left, right := reconcile.Bundled()
 	return reconcile.Options{JobID: job, Left: left, Right: right, Tolerances: reconcile.DefaultTolerances}
+}
+
+// generated is a job with every trouble of the bundled ledgers, on smaller ones.
+func generated(t *testing.T, job string) reconcile.Options {
+	t.Helper()
+	c := ledgers.Default()
+	c.Movements = 1000
+	files, err := ledgers.Generate(c)
+	require.NoError(t, err)
+	o := bundled(job)
+	o.Left, o.Right = text("bank.csv", string(files.Bank)), text("ledger.csv", string(files.Ledger))
+	return o
 }
 
 func small() reconcile.Options {
@@ -81,6 +94,7 @@ func TestRunPublishesAJob(t *testing.T) {
 
 // TestBundledJobLooksAlive runs the demonstration's job at its pace, on a clock that does not wait.
 func TestBundledJobLooksAlive(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, begin := newRecorder(t), time.Now()
 		o := bundled("recon-0001")
@@ -117,30 +131,36 @@ func TestBundledJobLooksAlive(t *testing.T) {
 // requireReplay applies a job's events as a client does and compares the outcome with the totals.
 func requireReplay(t *testing.T, log []events.Event, totals reconcile.Totals) {
 	t.Helper()
-	status, revision := map[string]string{}, map[string]float64{}
+	status, revision := map[string]string{}, map[string]int{}
 	for _, e := range log {
 		if e.Type == "error.raised" {
 			continue
 		}
-		d := data(t, e)
-		id := d["match_id"].(string)
-		require.Equal(t, "match/"+id, e.Subject)
+		var d struct {
+			ID       string `json:"match_id"`
+			Revision int    `json:"revision"`
+			Status   string `json:"status"`
+			Previous string `json:"previous_status"`
+		}
+		require.NoError(t, json.Unmarshal(e.Data, &d))
+		require.Equal(t, "match/"+d.ID, e.Subject)
+		known, exists := status[d.ID]
 		switch e.Type {
 		case "match.created":
-			require.NotContains(t, status, id)
-			require.InDelta(t, 1, d["revision"], 0)
-			status[id] = d["status"].(string)
+			require.False(t, exists, "%s is created twice", d.ID)
+			require.Equal(t, 1, d.Revision)
+			status[d.ID] = d.Status
 		case "match.updated":
-			require.InDelta(t, revision[id]+1, d["revision"], 0)
-			if previous, ok := d["previous_status"]; ok {
-				require.Equal(t, status[id], previous)
+			require.Equal(t, revision[d.ID]+1, d.Revision)
+			if d.Previous != "" {
+				require.Equal(t, known, d.Previous)
 			}
-			status[id] = d["status"].(string)
+			status[d.ID] = d.Status
 		case "match.deleted":
-			require.InDelta(t, revision[id], d["revision"], 0)
-			delete(status, id)
+			require.Equal(t, revision[d.ID], d.Revision)
+			delete(status, d.ID)
 		}
-		revision[id] = d["revision"].(float64)
+		revision[d.ID] = d.Revision
 	}
 	count := map[string]int{}
 	for _, s := range status {
@@ -152,10 +172,11 @@ func requireReplay(t *testing.T, log []events.Event, totals reconcile.Totals) {
 }
 
 func TestMatchEventsAreTheSameInEveryAttempt(t *testing.T) {
+	t.Parallel()
 	first, second := newRecorder(t).sampled(), newRecorder(t).sampled()
-	_, err := reconcile.Run(t.Context(), bundled("7"), first)
+	_, err := reconcile.Run(t.Context(), generated(t, "7"), first)
 	require.NoError(t, err)
-	again := bundled("7")
+	again := generated(t, "7")
 	again.Attempt = 2
 	_, err = reconcile.Run(t.Context(), again, second)
 	require.NoError(t, err)
@@ -168,6 +189,7 @@ func TestMatchEventsAreTheSameInEveryAttempt(t *testing.T) {
 }
 
 func TestRepeatedPublishesDoNoHarm(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(t).sampled()
 		r.before = func(_ context.Context, call int, _ reconcile.Publication) error {
@@ -182,7 +204,7 @@ func TestRepeatedPublishesDoNoHarm(t *testing.T) {
 			}
 			return nil
 		}
-		totals, err := reconcile.Run(t.Context(), bundled("9"), r)
+		totals, err := reconcile.Run(t.Context(), generated(t, "9"), r)
 		require.NoError(t, err)
 		require.Greater(t, r.calls, len(r.log))
 		requireReplay(t, r.on("matches:9", ""), totals)
@@ -239,6 +261,7 @@ func TestRunSaysThatItCouldNotEvenFail(t *testing.T) {
 }
 
 func TestCancelledJobSaysSo(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for _, after := range []time.Duration{time.Second, 30 * time.Second} { // while it reads, while it matches
 			r := newRecorder(t)
