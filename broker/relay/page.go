@@ -187,7 +187,7 @@ func (r *Relay) settle(w waiter, p *Page) {
 		r.fly(end+1, w) // the page was cut short by its bytes
 		return
 	}
-	if r.stale(p.Page) {
+	if w.pos.lineage != p.lineage || r.stale(p.Page, p.lineage) {
 		r.observe(p.Head)
 		w.done(nil, nil, ErrRetry)
 		return
@@ -201,11 +201,14 @@ func (r *Relay) settle(w waiter, p *Page) {
 	case broker.Forked:
 		if !r.hub.spawn(func(ctx context.Context) {
 			to, head, err := r.lastShared(ctx, w.pos.Cursor)
+			if err == nil && r.stale(broker.Page{Head: head}, p.lineage) {
+				err = ErrRetry
+			}
 			if err != nil {
 				w.done(nil, nil, err)
 				return
 			}
-			w.done(nil, &Reset{Reason: verdict, Cursor: to, Head: head}, nil)
+			w.done(nil, &Reset{Reason: verdict, Cursor: to, Head: head.Cursor}, nil)
 		}) {
 			w.done(nil, nil, broker.ErrUnavailable)
 		}
@@ -214,13 +217,23 @@ func (r *Relay) settle(w waiter, p *Page) {
 	}
 }
 
-// stale reports whether a page shows that the log is of a lineage, or a stream, that has ended. A reader
-// that is to be reset waits for the log's repair first, so as to be reset once.
-func (r *Relay) stale(p broker.Page) bool {
+// current reports whether the log has not been cut since it had a lineage.
+func (r *Relay) current(lineage uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lineage == lineage
+}
+
+// stale reports whether a page shows that the log is of a lineage, or a stream, that has ended, or whether
+// the log has been cut since it had the lineage that is given. A reader that is to be reset waits for
+// the log's repair first, so as to be reset once.
+func (r *Relay) stale(p broker.Page, lineage uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	head := r.log.head
 	switch {
+	case r.lineage != lineage:
+		return true
 	case !p.Exists: // the repair opens the stream again
 		return true
 	case p.First.Offset == 1 && head.Stamp < p.First.Stamp:
@@ -242,7 +255,7 @@ func resetTo(h broker.Head) broker.Cursor {
 
 // lastShared finds where the stream and the lineage of a foreign cursor part: stamps strictly increase,
 // and what was appended after a failover has greater stamps than what was lost in it.
-func (r *Relay) lastShared(ctx context.Context, c broker.Cursor) (to, head broker.Cursor, err error) {
+func (r *Relay) lastShared(ctx context.Context, c broker.Cursor) (to broker.Cursor, head broker.Head, err error) {
 	page, err := r.hub.read(ctx, r.channel, broker.ReadRequest{Since: c.Stamp, Limit: 1})
 	if err != nil {
 		return to, head, err
@@ -271,5 +284,5 @@ func (r *Relay) lastShared(ctx context.Context, c broker.Cursor) (to, head broke
 	if to.Offset < page.Head.Oldest().Offset || to.IsZero() {
 		to = resetTo(page.Head)
 	}
-	return to, page.Cursor, nil
+	return to, page.Head, nil
 }

@@ -18,21 +18,7 @@ func (r *Relay) Resume(ctx context.Context, c broker.Cursor) (Position, *Reset, 
 	head, behind := r.log.head, c.Offset < r.log.floor.Offset
 	r.mu.Unlock()
 	if behind {
-		type answer struct {
-			reset *Reset
-			err   error
-		}
-		ch := make(chan answer, 1)
-		r.Fetch(pos, func(_ *Page, reset *Reset, err error) { ch <- answer{reset, err} })
-		select {
-		case a := <-ch:
-			if a.err != nil {
-				return pos, nil, a.err
-			}
-			return r.after(pos, a.reset), a.reset, nil
-		case <-ctx.Done():
-			return pos, nil, ctx.Err()
-		}
+		return r.resumeBehind(ctx, pos)
 	}
 	// The cursor is newer than what this relay has, or of another lineage: the stream decides.
 	page, err := r.hub.read(ctx, r.channel, broker.ReadRequest{From: c.Offset, Limit: 2})
@@ -42,7 +28,7 @@ func (r *Relay) Resume(ctx context.Context, c broker.Cursor) (Position, *Reset, 
 	if page.Cursor.Offset != head.Offset {
 		r.observe(page.Head)
 	}
-	if r.stale(page) {
+	if r.stale(page, pos.lineage) {
 		r.observe(page.Head)
 		return pos, nil, ErrRetry
 	}
@@ -54,14 +40,44 @@ func (r *Relay) Resume(ctx context.Context, c broker.Cursor) (Position, *Reset, 
 		return pos, nil, ErrRetry
 	case broker.Forked:
 		to, h, err := r.lastShared(ctx, c)
+		if err == nil && r.stale(broker.Page{Head: h}, pos.lineage) {
+			err = ErrRetry
+		}
 		if err != nil {
 			return pos, nil, err
 		}
-		reset = &Reset{Reason: verdict, Cursor: to, Head: h}
+		reset = &Reset{Reason: verdict, Cursor: to, Head: h.Cursor}
 	case broker.Trimmed, broker.Expired:
 		reset = &Reset{Reason: verdict, Cursor: resetTo(page.Head), Head: page.Cursor}
 	}
 	return r.after(pos, reset), reset, nil
+}
+
+// resumeBehind is Resume for a cursor from before the recent events. All that come at once share a read.
+func (r *Relay) resumeBehind(ctx context.Context, pos Position) (Position, *Reset, error) {
+	type answer struct {
+		page  *Page
+		reset *Reset
+		err   error
+	}
+	ch := make(chan answer, 1)
+	r.Fetch(pos, func(page *Page, reset *Reset, err error) { ch <- answer{page, reset, err} })
+	var a answer
+	select {
+	case a = <-ch:
+	case <-ctx.Done():
+		return pos, nil, ctx.Err()
+	}
+	switch {
+	case a.err != nil:
+		return pos, nil, a.err
+	case !r.current(pos.lineage):
+		return pos, nil, ErrRetry // what was found may be of the lineage before
+	case a.page != nil && r.stale(a.page.Page, pos.lineage):
+		r.observe(a.page.Head)
+		return pos, nil, ErrRetry
+	}
+	return r.after(pos, a.reset), a.reset, nil
 }
 
 // ResumeRecent is Resume for a cursor that the relay itself can vouch for. It does not block.
@@ -93,7 +109,8 @@ func (r *Relay) Rewind(ctx context.Context, t time.Time) (Position, *Reset, erro
 	if err != nil {
 		return pos, nil, err
 	}
-	if !page.Exists {
+	if r.stale(page, pos.lineage) {
+		r.observe(page.Head)
 		return pos, nil, ErrRetry
 	}
 	pos.Cursor = page.Cursor
