@@ -77,6 +77,19 @@ func (h *Hub) open(ctx context.Context, r *Relay) {
 	close(r.ready)
 }
 
+// reopen has a stream that is gone opened again, by subscribing to it once more.
+func (h *Hub) reopen(ctx context.Context, channel string) error {
+	if _, err := h.broker.Subscribe(ctx, channel); err != nil {
+		return err //nolint:wrapcheck // the broker names the operation
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.relays.Load(channel); !ok {
+		h.broker.Unsubscribe(channel) // the relay was closed meanwhile
+	}
+	return nil
+}
+
 // openFailed forgets the relay, so that the next Acquire tries again.
 func (h *Hub) openFailed(r *Relay, err error) {
 	h.mu.Lock()
@@ -95,7 +108,7 @@ func (h *Hub) Release(r *Relay) {
 	}
 }
 
-// sweepLoop closes relays that nobody has read for a while.
+// sweepLoop closes relays that nobody has read for a while, and has the others let go of what is not used.
 func (h *Hub) sweepLoop(ctx context.Context) {
 	t := time.NewTicker(max(h.options.Linger/4, 10*time.Millisecond))
 	defer t.Stop()
@@ -126,8 +139,17 @@ func (h *Hub) sweep() {
 			h.broker.Unsubscribe(r.channel)
 		}
 		h.mu.Unlock()
+		if !idle {
+			r.release(now)
+		}
 		return true
 	})
+}
+
+// holds reports whether r is still the relay of its channel.
+func (h *Hub) holds(r *Relay) bool {
+	current, ok := h.relays.Load(r.channel)
+	return ok && current == any(r)
 }
 
 // Each calls visit for every open relay, in no order.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
@@ -52,13 +53,7 @@ func (r *Relay) encode(e broker.Entry) item {
 	if e.Genesis() {
 		return it
 	}
-	env, err := events.Scan(e.Event)
-	if err == nil {
-		err = r.hub.options.Checker.Check(env, e.Event)
-	}
-	if err == nil && !r.namespace.AcceptsType(env.Type) {
-		err = &events.InvalidError{Path: "/type", Message: "type: " + env.Type + " is not accepted in this namespace"}
-	}
+	env, terminal, err := r.vet(e.Event)
 	if err != nil {
 		it.skipped = 1
 		it.bad = &badEvent{event: e.Event, cause: err}
@@ -67,7 +62,7 @@ func (r *Relay) encode(e broker.Entry) item {
 	it.kind = kindEvent
 	if r.latest {
 		it.subject = env.Subject
-		if env.Subject == "" || r.hub.options.Checker.Terminal(env.Type) {
+		if env.Subject == "" || terminal {
 			it.kind = kindTerminal
 		}
 	}
@@ -75,6 +70,26 @@ func (r *Relay) encode(e broker.Entry) item {
 	frame := make([]byte, 0, len(event)+len(r.channel)+88)
 	it.frame = wire.AppendEventOpen(frame, r.channel, e.Cursor, event)
 	return it
+}
+
+// vet validates an event. A validator that panics refuses the event, so that one event cannot end every
+// gateway that it reaches.
+func (r *Relay) vet(event []byte) (env events.Envelope, terminal bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &events.InvalidError{Message: fmt.Sprintf("validation panicked: %v", p)}
+		}
+	}()
+	if env, err = events.Scan(event); err != nil {
+		return env, false, err
+	}
+	if err = r.hub.options.Checker.Check(env, event); err != nil {
+		return env, false, err //nolint:wrapcheck // the reason of a dead letter, as it is
+	}
+	if !r.namespace.AcceptsType(env.Type) {
+		return env, false, &events.InvalidError{Path: "/type", Message: "type: " + env.Type + " is not accepted in this namespace"}
+	}
+	return env, r.latest && r.hub.options.Checker.Terminal(env.Type), nil
 }
 
 // maxBuried bounds what a relay remembers of the events that it has buried; a page that is read again

@@ -44,6 +44,7 @@ type Relay struct {
 	signalSeq uint64
 	batches   [4]cachedBatch
 	nextBatch int
+	swept     int // nextBatch at the last sweep
 	pages     pageCache
 
 	// Guarded by hub.mu.
@@ -219,6 +220,22 @@ func (r *Relay) signal(event []byte) {
 	r.signals[r.signalSeq%maxSignals] = frame
 	r.mu.Unlock()
 	r.wake()
+}
+
+// release lets go of pages that are too old to be used again, and of batches if none was built since the
+// last call.
+func (r *Relay) release(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.nextBatch == r.swept {
+		r.batches = [4]cachedBatch{}
+	}
+	r.swept = r.nextBatch
+	for i, p := range r.pages.recent {
+		if p != nil && now.Sub(p.at) >= pageLife {
+			r.pages.recent[i] = nil
+		}
+	}
 }
 
 // Head returns the newest entry that the relay knows.

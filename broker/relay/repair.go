@@ -43,7 +43,7 @@ func (r *Relay) repair(ctx context.Context) {
 
 // repairOnce reads one page. done is set when the log is live again.
 func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
-	if current, ok := r.hub.relays.Load(r.channel); !ok || current != any(r) {
+	if !r.hub.holds(r) {
 		return true, nil // closed, with nobody reading
 	}
 	r.mu.Lock()
@@ -66,9 +66,7 @@ func (r *Relay) repairOnce(ctx context.Context) (done bool, err error) {
 		r.cut(verdict, resetTo(page.Head))
 	case broker.Expired:
 		if !page.Exists {
-			// Subscribing again opens the stream; until then there is nothing to go on from.
-			_, err := r.hub.broker.Subscribe(ctx, r.channel)
-			return false, err
+			return false, r.hub.reopen(ctx, r.channel) // until then there is nothing to go on from
 		}
 		r.cut(verdict, resetTo(page.Head))
 	case broker.Unknown:

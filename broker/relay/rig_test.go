@@ -157,7 +157,8 @@ type gate struct {
 	mu            sync.Mutex
 	reads         []broker.ReadRequest
 	before, after chan struct{} // when set, closed to let reads go on
-	subscribes    chan struct{}
+	subscribes    chan struct{} // the same for what Subscribe has
+	subscribing   chan struct{} // and for Subscribe itself
 }
 
 func (g *gate) Read(ctx context.Context, channel string, r broker.ReadRequest) (broker.Page, error) {
@@ -179,12 +180,18 @@ func (g *gate) Read(ctx context.Context, channel string, r broker.ReadRequest) (
 }
 
 func (g *gate) Subscribe(ctx context.Context, channel string) (broker.Head, error) {
+	g.mu.Lock()
+	held := g.subscribing
+	g.mu.Unlock()
+	if err := pass(ctx, held); err != nil {
+		return broker.Head{}, err
+	}
 	h, err := g.Broker.Subscribe(ctx, channel)
 	if err != nil {
 		return h, fmt.Errorf("gate: %w", err)
 	}
 	g.mu.Lock()
-	held := g.subscribes
+	held = g.subscribes
 	g.mu.Unlock()
 	return h, pass(ctx, held)
 }
@@ -217,7 +224,7 @@ func (g *gate) hold(ch *chan struct{}) {
 func (g *gate) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, ch := range []*chan struct{}{&g.before, &g.after, &g.subscribes} {
+	for _, ch := range []*chan struct{}{&g.before, &g.after, &g.subscribes, &g.subscribing} {
 		if *ch != nil {
 			close(*ch)
 			*ch = nil
