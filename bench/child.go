@@ -144,12 +144,19 @@ type cpus struct {
 
 // assign gives the server under measure a CPU of its own where there is more than one.
 func assign(allowed []int) cpus {
-	switch n := len(allowed); n {
-	case 0, 1:
-		return cpus{-1, -1, -1}
-	case 2:
-		return cpus{allowed[0], allowed[1], allowed[1]}
-	default:
-		return cpus{allowed[0], allowed[1], allowed[2]}
+	c := cpus{-1, -1, -1}
+	if len(allowed) < 2 {
+		return c
 	}
+	for i, cpu := range allowed {
+		switch i {
+		case 0:
+			c.server = cpu
+		case 1:
+			c.redis, c.load = cpu, cpu
+		case 2:
+			c.load = cpu
+		}
+	}
+	return c
 }

@@ -74,7 +74,7 @@ func (d *driver) mark() mark {
 	m := d.fleet.meter
 	k := mark{
 		at: time.Now(), delivered: m.delivered, frames: m.frames, bytes: m.bytes, published: d.feed.sent,
-		acked: d.fleet.answers.acked, own: ownCPUTime(),
+		acked: d.fleet.answers.acked, own: threadCPUTime(),
 	}
 	if pid := d.fleet.server.pid; pid > 0 {
 		cpu, err := cpuTime(pid)

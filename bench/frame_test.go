@@ -32,7 +32,7 @@ func TestNextFrame_Lengths(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, opText, op)
 		require.Equal(t, len(whole), size)
-		require.Equal(t, n, len(got))
+		require.Len(t, got, n)
 		require.True(t, bytes.Equal(payload, got))
 
 		for cut := range min(len(whole), 300) {

@@ -58,9 +58,14 @@ func cpuTime(pid int) (time.Duration, error) {
 }
 
 // ownCPUTime returns the CPU time that this process has used.
-func ownCPUTime() time.Duration {
+func ownCPUTime() time.Duration { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
+// threadCPUTime returns the CPU time of the thread that calls it.
+func threadCPUTime() time.Duration { return clock(unix.CLOCK_THREAD_CPUTIME_ID) }
+
+func clock(id int32) time.Duration {
 	var ts unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts) != nil {
+	if unix.ClockGettime(id, &ts) != nil {
 		return 0
 	}
 	return time.Duration(ts.Nano())

@@ -57,7 +57,7 @@ func serveAsProgram(command string, args []string) error {
 	defer end()
 	s := &http.Server{Addr: values["--listen"], Handler: g.Handler(), ReadHeaderTimeout: time.Second}
 	go func() { _ = s.ListenAndServe() }()
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	return g.Run(ctx)
 }
 

@@ -8,7 +8,7 @@ import (
 
 func TestOptions_Validate(t *testing.T) {
 	require.NoError(t, (&Options{}).Validate())
-	require.NoError(t, (&Options{URL: "http://localhost:8080", PID: 1, Redis: "redis://u:p@127.0.0.1"}).Validate())
+	require.NoError(t, (&Options{URL: "http://localhost:8080", PID: 1, Redis: "redis://127.0.0.1"}).Validate())
 	for name, o := range map[string]Options{
 		`scenario "speed"`:   {Scenarios: []string{"idle", "speed"}},
 		"not be negative":    {Clients: -1},

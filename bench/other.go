@@ -31,6 +31,7 @@ func allowedCPUs() []int                                  { return nil }
 func onCPU(_ int, f func() error) error                   { return f() }
 func cpuTime(int) (time.Duration, error)                  { return 0, errLinux }
 func ownCPUTime() time.Duration                           { return 0 }
+func threadCPUTime() time.Duration                        { return 0 }
 func resident(int) (int64, error)                         { return 0, errLinux }
 func raiseFiles(int) error                                { return errLinux }
 func confine(int) (func(), error)                         { return func() {}, nil }

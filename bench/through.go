@@ -33,7 +33,7 @@ func publishThroughRedis(ctx context.Context, b *bench, r *redisServer, o load) 
 	go func() { ended <- log.Run(running, nobody{}) }()
 	defer func() {
 		cancel()
-		<-ended
+		<-ended //nolint:errcheck // that it was cancelled
 	}()
 	if err := publishOne(ctx, log); err != nil { // which loads the functions
 		return nil, err

@@ -96,7 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.conns.Done()
 	c := &client{server: s, ws: ws, joined: map[*channel]struct{}{}}
 	defer c.leave()
-	c.read()
+	c.read() //nolint:contextcheck // the connection ends with Close, not with its request
 }
 
 func (s *Server) enter(ws *websocket.Conn) bool {
