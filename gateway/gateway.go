@@ -58,8 +58,9 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{options: o, started: time.Now()}
+	g.options.Registry = &safeChecker{Checker: o.Registry, counters: &g.counters, log: o.Log}
 	g.hub = relay.NewHub(o.Broker, relay.Options{
-		Namespaces: o.Namespaces, Checker: o.Registry, Dead: o.Dead,
+		Namespaces: o.Namespaces, Checker: g.options.Registry, Dead: o.Dead,
 		MaxEvents: o.RelayMaxEvents, MaxBytes: o.RelayMaxBytes, Linger: o.RelayLinger,
 		Framing: frameHeader, OnHealth: g.onHealth,
 	})
