@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
@@ -85,7 +87,11 @@ func (g *Gateway) prepare(who *auth.Principal, channel string, raw []byte, ack s
 		return p, bad
 	}
 	p.Channel = clip(channel)
-	p.Event = withSource(raw, env, who)
+	if p.Event = withSource(raw, env, who); len(p.Event) > events.MaxEventBytes {
+		return p, &wire.Error{
+			Code: wire.CodeInvalidEvent, Message: "too large with the source that the gateway adds", Channel: p.Channel,
+		}
+	}
 	if env.ID != "" {
 		source := env.Source
 		if source == "" {
@@ -123,6 +129,13 @@ func withSource(raw []byte, env events.Envelope, who *auth.Principal) []byte {
 		return append([]byte(nil), raw...)
 	}
 	out := make([]byte, 0, len(raw)+len(who.User)+16)
+	if bytes.Contains(raw, []byte(`"source"`)) { // perhaps null, which stands for none; a name occurs once
+		if null := gjson.GetBytes(raw, "source"); null.Exists() {
+			out = append(out, raw[:null.Index]...)
+			out = wire.AppendString(out, who.User)
+			return append(out, raw[null.Index+len(null.Raw):]...)
+		}
+	}
 	out = append(out, `{"source":`...)
 	out = wire.AppendString(out, who.User)
 	out = append(out, ',')
