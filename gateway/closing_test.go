@@ -198,10 +198,7 @@ func TestToldWhenAStartingGatewayIsWhole(t *testing.T) {
 func TestNoConnectionIsTakenAfterTheEnd(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	r.stop()
-	resp := r.get("/v1/ws", "", http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
-	})
+	resp := r.upgrade(upgradeHeader())
 	require.Equal(t, http.StatusServiceUnavailable, resp.status)
 	require.Equal(t, wire.CodeOverloaded, resp.problem(t).Code)
 	require.NotEmpty(t, resp.header.Get("Retry-After"))

@@ -73,7 +73,7 @@ func matchesHost(patterns []string, host string) bool {
 	host = strings.ToLower(host)
 	for _, pattern := range patterns {
 		pattern = strings.ToLower(pattern)
-		if pattern == "*" {
+		if pattern == "*" || pattern == host { // the latter for addresses of IPv6: '[' means more in a pattern
 			return true
 		}
 		if ok, err := path.Match(pattern, host); err == nil && ok {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -47,7 +48,10 @@ func (g *Gateway) history(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	channel := c.Param("channel")
+	channel, err := url.PathUnescape(c.Param("channel")) // echo leaves it as it stands in the path
+	if err != nil {
+		return wire.Errorf(wire.CodeInvalidChannel, "the channel's name is badly escaped")
+	}
 	if err := events.ValidateChannel(channel); err != nil {
 		return wire.Errorf(wire.CodeInvalidChannel, err.Error())
 	}

@@ -30,20 +30,23 @@ func (g *Gateway) problem(err error, c echo.Context) {
 	if e.Code == wire.CodeInternal {
 		g.options.Log.Error().Str("event", "request_failed").Err(err).Msg("request failed")
 	}
+	if err := writeProblem(c, p); err != nil {
+		g.options.Log.Debug().Str("event", "answer_failed").Err(err).Msg("client went away")
+	}
+}
+
+// writeProblem answers a request.
+func writeProblem(c echo.Context, p Problem) error {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "application/problem+json")
 	if p.Status == http.StatusUnauthorized {
 		h.Set(echo.HeaderWWWAuthenticate, `Bearer realm="tallywire"`)
 	}
 	if c.Request().Method == http.MethodHead {
-		err = c.NoContent(p.Status)
-	} else {
-		c.Response().WriteHeader(p.Status)
-		err = c.Echo().JSONSerializer.Serialize(c, p, "")
+		return c.NoContent(p.Status) //nolint:wrapcheck // echo
 	}
-	if err != nil {
-		g.options.Log.Debug().Str("event", "answer_failed").Err(err).Msg("client went away")
-	}
+	c.Response().WriteHeader(p.Status)
+	return c.Echo().JSONSerializer.Serialize(c, p, "") //nolint:wrapcheck // echo
 }
 
 func problemOf(e *wire.Error) Problem {

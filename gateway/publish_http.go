@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -137,7 +138,7 @@ func jsonProblem(err error) string {
 	case errors.As(err, &syntax):
 		return "not JSON at byte " + strconv.FormatInt(syntax.Offset, 10)
 	case errors.As(err, &kind):
-		return kind.Field + ": must not be a " + kind.Value
+		return strings.TrimPrefix(kind.Field+": ", ": ") + "unexpected " + kind.Value
 	default:
 		return "not JSON"
 	}

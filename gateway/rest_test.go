@@ -73,3 +73,26 @@ func (r *rig) request(method, path, token string, header http.Header, body io.Re
 	require.NoError(r.t, err)
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(text)}
 }
+
+// upgrade asks for a WebSocket, and hangs up once it is answered.
+func (r *rig) upgrade(header http.Header) answer {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/v1/ws", nil)
+	require.NoError(r.t, err)
+	req.Header = header
+	if host := header.Get("Host"); host != "" {
+		req.Host = host
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(r.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	a := answer{status: resp.StatusCode, header: resp.Header}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(r.t, err)
+		a.body = string(text)
+	}
+	return a
+}

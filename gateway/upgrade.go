@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
@@ -16,6 +17,13 @@ import (
 // upgrade handles GET /v1/ws. The connection outlives the request: its reader is a new goroutine with a
 // small stack, which Run waits for.
 func (g *Gateway) upgrade(e echo.Context) error {
+	if !strings.EqualFold(e.Request().Header.Get(echo.HeaderUpgrade), "websocket") {
+		e.Response().Header().Set(echo.HeaderUpgrade, "websocket")
+		e.Response().Header().Set(echo.HeaderConnection, "Upgrade")
+		p := problemOf(wire.Errorf(wire.CodeInvalidRequest, "this is a WebSocket: the request must ask for an upgrade"))
+		p.Status, p.Title = http.StatusUpgradeRequired, http.StatusText(http.StatusUpgradeRequired)
+		return writeProblem(e, p)
+	}
 	if limit := g.options.Limits.Connections; g.draining.Load() || limit > 0 && g.open.Load() >= int64(limit) {
 		return g.full(e)
 	}
