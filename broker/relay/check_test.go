@@ -30,6 +30,8 @@ type truth interface {
 type check struct {
 	truth  truth
 	mutate func([]frame) []frame // a seeded bug
+	later  bool                  // what is told is kept, and judged by replay
+	calls  []func()
 
 	last   broker.Cursor   // where the reader stands
 	start  broker.Cursor   // where it began, or the last reset sent it
@@ -47,8 +49,26 @@ func (k *check) fail(format string, args ...any) {
 	}
 }
 
+func (k *check) kept(call func()) bool {
+	if k.later {
+		k.calls = append(k.calls, call)
+	}
+	return k.later
+}
+
+// replay judges what was kept.
+func (k *check) replay() {
+	k.later = false
+	for _, call := range k.calls {
+		call()
+	}
+}
+
 // begin places the reader.
 func (k *check) begin(at broker.Cursor) {
+	if k.kept(func() { k.begin(at) }) {
+		return
+	}
 	k.last, k.start, k.got, k.told = at, at, nil, 0
 	k.hurt = !k.truth.holds(at)
 }
@@ -58,6 +78,9 @@ func (k *check) look() { k.hurt = k.hurt || !k.truth.holds(k.last) }
 
 // reset takes a reset. One is right only for a reader that has lost something.
 func (k *check) reset(r *Reset, to broker.Cursor) {
+	if k.kept(func() { k.reset(r, to) }) {
+		return
+	}
 	k.resets++
 	if !k.hurt {
 		k.spare--
@@ -76,6 +99,9 @@ func (k *check) reset(r *Reset, to broker.Cursor) {
 
 // batch takes a batch that a reader pulled.
 func (k *check) batch(b Batch) {
+	if k.kept(func() { k.batch(b) }) {
+		return
+	}
 	if b.Message == nil {
 		if b.Events != 0 || b.Skipped != 0 {
 			k.fail("%d events and %d skipped in no message", b.Events, b.Skipped)

@@ -222,19 +222,7 @@ func (w *world) join(x *reader, o op) {
 
 // settle ends all trouble and waits until nothing happens any more.
 func (w *world) settle() []string {
-	w.store.ForTest().Heal(w.own)
-	w.gate.release()
-	for i := range w.away {
-		w.away[i] = false
-	}
-	for range 40 {
-		w.turn()
-		time.Sleep(500 * time.Millisecond) // the bubble's clock
-		w.look()
-		w.turn()
-	}
-	w.turn()
-	w.look()
+	w.calm()
 	var errs []string
 	for i, x := range w.readers {
 		if x.relay != nil || x.joining || x.again != nil {
@@ -250,6 +238,23 @@ func (w *world) settle() []string {
 		x.leave()
 	}
 	return errs
+}
+
+// calm ends all trouble and lets everybody finish.
+func (w *world) calm() {
+	w.store.ForTest().Heal(w.own)
+	w.gate.release()
+	for i := range w.away {
+		w.away[i] = false
+	}
+	for range 40 {
+		w.turn()
+		time.Sleep(500 * time.Millisecond) // the bubble's clock
+		w.look()
+		w.turn()
+	}
+	w.turn()
+	w.look()
 }
 
 // play runs the steps in a world of their own.
