@@ -159,11 +159,25 @@ func (c *conn) readLoop() {
 			messagePool.Put(buf)
 		}
 		if err != nil && !errors.Is(err, errTooLarge) {
+			if errors.Is(err, websocket.ErrMessageTooBig) {
+				c.linger()
+			}
 			return
 		}
 		c.wait()
 	}
 }
+
+// linger lets a peer that is still sending see the close frame: to close a socket in which bytes are
+// unread would discard what was written to it.
+func (c *conn) linger() {
+	c.closing.Store(true)
+	c.flusher.call(func() { c.ended = true })
+	_ = c.socket.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.Copy(io.Discard, c.socket)
+}
+
+const lingerTime = 2 * time.Second
 
 var messagePool = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 

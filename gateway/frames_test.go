@@ -298,3 +298,17 @@ func TestSessionNames(t *testing.T) {
 	c.send(`{"type":"connect","token":"%s"}`, fmt.Sprintf("%09000d", 1))
 	require.Equal(t, "/token", c.expectError(wire.CodeInvalidFrame).Path)
 }
+
+// The close code reaches a peer that is still sending: the gateway reads on for a while, since closing a
+// socket with unread bytes in it would discard what it has written.
+func TestFarTooLargeMessage(t *testing.T) {
+	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.Limits.Message = 2048 }})
+	for range 5 {
+		c := r.connectRaw(0, "alice", nil)
+		c.write(0x80|opText, make([]byte, 6<<20))
+		_, err := c.tryNext()
+		require.Equal(t, closedWith(wire.CloseTooBig), err)
+		require.NoError(t, c.conn.Close())
+	}
+	r.eventually("gone", func() bool { return r.gateway.Connections() == 0 })
+}
