@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"time"
@@ -151,6 +152,7 @@ func (c *publishCommand) toRedis(ctx context.Context, raw []byte) (published, er
 	if err != nil {
 		return published{}, fmt.Errorf("event: %w", err)
 	}
+	redisconn.LogTo(func(string) {}) // errors say it
 	client, target, err := redisconn.Open(c.Redis)
 	if err != nil {
 		return published{}, usageError{fmt.Errorf("redis: %w", err)}
@@ -170,8 +172,31 @@ func (c *publishCommand) toRedis(ctx context.Context, raw []byte) (published, er
 	return published{Cursor: cursor.String(), Ack: "stored", Duplicate: duplicate}, nil
 }
 
-// toGateway posts the event.
+// retryPause is the longest pause between two attempts.
+const retryPause = time.Second
+
+// toGateway posts the event, and again while the gateway says that it may be taken later: it has an id.
 func (c *publishCommand) toGateway(ctx context.Context, raw []byte) (published, error) {
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+	defer client.CloseIdleConnections()
+	for {
+		out, err := c.post(ctx, client, raw)
+		var refused *refusal
+		if err == nil || !errors.As(err, &refused) || !refused.Retry {
+			return out, err
+		}
+		pause := time.NewTimer(retryPause/2 + rand.N(retryPause/2)) //nolint:gosec // jitter
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return out, err
+		}
+	}
+}
+
+// post makes one attempt.
+func (c *publishCommand) post(ctx context.Context, client *http.Client, raw []byte) (published, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return published{}, usagef("url: must be as http://127.0.0.1:8080, is %q", c.URL)
@@ -188,8 +213,6 @@ func (c *publishCommand) toGateway(ctx context.Context, raw []byte) (published, 
 	if c.Token != "" {
 		q.Header.Set("Authorization", "Bearer "+c.Token)
 	}
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
-	defer client.CloseIdleConnections()
 	a, err := client.Do(q)
 	if err != nil {
 		return published{}, err
@@ -206,19 +229,27 @@ func (c *publishCommand) toGateway(ctx context.Context, raw []byte) (published, 
 		}
 		return out, nil
 	}
-	return published{}, refusal(a.Status, text)
+	return published{}, newRefusal(a.Status, text)
 }
 
-// refusal turns a gateway's problem details into an error.
-func refusal(status string, body []byte) error {
-	var p struct {
-		Code, Detail, Path string
-	}
-	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+// refusal is what a gateway says instead of a receipt, as problem details.
+type refusal struct {
+	Code, Detail, Path string
+	Retry              bool
+}
+
+func newRefusal(status string, body []byte) error {
+	var r refusal
+	if json.Unmarshal(body, &r) != nil || r.Code == "" {
 		return fmt.Errorf("the gateway answered %s", status)
 	}
-	if p.Path != "" {
-		return fmt.Errorf("%s: %s (at %s)", p.Code, p.Detail, p.Path)
+	return &r
+}
+
+// Error returns code and detail, and the place in the event where there is one.
+func (r *refusal) Error() string {
+	if r.Path != "" {
+		return fmt.Sprintf("%s: %s (at %s)", r.Code, r.Detail, r.Path)
 	}
-	return fmt.Errorf("%s: %s", p.Code, p.Detail)
+	return r.Code + ": " + r.Detail
 }

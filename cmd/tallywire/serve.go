@@ -13,6 +13,7 @@ import (
 
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/server"
+	"github.com/tallywire/tallywire/gateway/auth"
 )
 
 // serveCommand runs a gateway.
@@ -75,9 +76,6 @@ func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, error) {
 
 // banner says to people what the log says to programs: where the page is, and that nothing is protected.
 func (c *serveCommand) banner(w io.Writer, public net.Addr) {
-	if !c.Demo && !c.Insecure {
-		return
-	}
 	var lines []string
 	if c.Demo {
 		lines = append(lines, "Demonstration: open "+pageURL(public)+" in a browser.")
@@ -86,6 +84,12 @@ func (c *serveCommand) banner(w io.Writer, public net.Addr) {
 		lines = append(lines,
 			"NO KEY IS CONFIGURED: whoever can reach "+public.String()+" may read and publish everything.",
 			"Set --auth-secret, --auth-key or --auth-jwks before anybody else uses this gateway.")
+	}
+	if auth.WeakSecret(c.AuthSecret) {
+		lines = append(lines, fmt.Sprintf("WEAK SECRET: whoever has a token can guess it. Use %d bytes or more.", auth.MinSecretBytes))
+	}
+	if len(lines) == 0 {
+		return
 	}
 	rule := strings.Repeat("=", 88)
 	fmt.Fprintf(w, "%s\n  %s\n%s\n", rule, strings.Join(lines, "\n  "), rule)

@@ -11,7 +11,7 @@ import (
 
 // tokenCommand mints a token.
 type tokenCommand struct {
-	AuthSecret   string `required:"" placeholder:"SECRET" help:"Secret of the gateways, 32 bytes or more; best given as TALLYWIRE_AUTH_SECRET."`
+	AuthSecret   string `required:"" placeholder:"SECRET" help:"Secret of the gateways; best given as TALLYWIRE_AUTH_SECRET."`
 	AuthIssuer   string `placeholder:"ISS" default:"tallywire" help:"Issuer (default ${default})."`
 	AuthAudience string `placeholder:"AUD" default:"tallywire" help:"Audience (default ${default})."`
 
@@ -41,6 +41,9 @@ func (c *tokenCommand) Run(_ context.Context, r *run) error {
 	}, c.TTL)
 	if err != nil {
 		return usageError{err}
+	}
+	if auth.WeakSecret(c.AuthSecret) {
+		fmt.Fprintf(r.stderr, "tallywire token: the secret is weak: whoever has the token can guess it; use %d bytes or more\n", auth.MinSecretBytes)
 	}
 	_, err = fmt.Fprintln(r.stdout, token)
 	return err

@@ -137,12 +137,12 @@ export class View {
   #card(job) {
     const part = (tag, name, attributes) => make(tag, { class: name, ...attributes });
     const c = {
-      title: part("span", "title"), id: part("span", "id"), phase: part("span", "chip"),
+      title: part("span", "title"), phase: part("span", "chip"),
       bar: part("span", "bar-fill"), percent: part("span", "percent"), facts: part("span", "facts"), note: part("span", "note"),
     };
     c.track = make("span", { class: "track", role: "progressbar", "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": `Progress of ${job.id}` }, c.bar);
     c.button = make("button", { type: "button", class: "job" },
-      make("span", { class: "head" }, c.title, c.phase), make("span", { class: "meter" }, c.track, c.percent), c.facts, c.note);
+      c.title, make("span", { class: "meter" }, c.track, c.percent), make("span", { class: "foot" }, c.phase, c.facts), c.note);
     c.button.addEventListener("click", () => {
       this.#chosen = job.id;
       this.#redraw();

@@ -80,15 +80,22 @@ func (p *fileParser) fail(n *yaml.Node, format string, args ...any) {
 	p.errs = append(p.errs, fmt.Errorf("%s:%d: %w", p.file.path, n.Line, fmt.Errorf(format, args...)))
 }
 
-// pairs calls f for each key of a mapping whose name is known, and reports the others. label goes before
-// the key in messages.
-func (p *fileParser) pairs(n *yaml.Node, label string, known []string, f func(key string, value *yaml.Node)) {
+// pairs calls f for each key of a mapping whose name is known (all are where known is nil), and reports the
+// others. path is the mapping's own key, "" for the document.
+func (p *fileParser) pairs(n *yaml.Node, path string, known []string, f func(key string, value *yaml.Node)) {
 	if n.Tag == "!!null" {
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		p.fail(n, "%smust be a mapping", label)
+		if path == "" {
+			path = "the file"
+		}
+		p.fail(n, "%s: must be a mapping", path)
 		return
+	}
+	label := path
+	if label != "" {
+		label += "."
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -160,14 +167,14 @@ func (p *fileParser) plain(key string, n *yaml.Node) bool {
 
 func (p *fileParser) namespaces(n *yaml.Node) {
 	p.file.namespaces = map[string]namespace.Options{}
-	p.pairs(n, namespacesKey+": ", nil, func(prefix string, value *yaml.Node) {
+	p.pairs(n, namespacesKey, nil, func(prefix string, value *yaml.Node) {
 		label := namespacesKey + "." + prefix
 		if !validPrefix(prefix) {
 			p.fail(value, "%s: must be the beginning of a channel's name, or *", label)
 			return
 		}
 		var o namespace.Options
-		p.pairs(value, label+".", namespaceKeys(), func(key string, value *yaml.Node) {
+		p.pairs(value, label, namespaceKeys(), func(key string, value *yaml.Node) {
 			if err := setNamespace(&o, key, value); err != nil {
 				p.fail(value, "%s.%s: %w", label, key, err)
 			}

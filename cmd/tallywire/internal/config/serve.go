@@ -26,7 +26,7 @@ type Serve struct {
 	Schemas string `group:"events" type:"path" placeholder:"DIR" help:"Directory of JSON Schemas with more event types."`
 	Strict  bool   `negatable:"" group:"events" help:"Refuse events of unknown types."`
 
-	AuthSecret   string   `group:"auth" placeholder:"SECRET" secret:"all" help:"Secret of HS256 tokens, 32 bytes or more; best given as TALLYWIRE_AUTH_SECRET."`
+	AuthSecret   string   `group:"auth" placeholder:"SECRET" secret:"all" help:"Secret of HS256 tokens, which should have 32 bytes or more; best given as TALLYWIRE_AUTH_SECRET."`
 	AuthKey      []string `group:"auth" placeholder:"FILE" help:"PEM file with public keys of RS256, ES256 or EdDSA tokens; may be repeated."`
 	AuthJWKS     string   `name:"auth-jwks" group:"auth" placeholder:"URL" help:"Where the issuer publishes its keys."`
 	AuthIssuer   string   `group:"auth" placeholder:"ISS" default:"tallywire" help:"Issuer of the tokens (default ${default})."`

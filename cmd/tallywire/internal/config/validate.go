@@ -11,7 +11,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/internal/redisconn"
 )
 
@@ -116,9 +115,6 @@ func (s *Serve) validateAuth(check func(string, error)) {
 			"no key to verify tokens with: set --auth-secret, --auth-key or --auth-jwks; --demo and --insecure run without any"))
 	case hasKey && s.Insecure:
 		check("insecure", errors.New("excludes auth-secret, auth-key and auth-jwks: either tokens are verified or everybody is let in"))
-	}
-	if s.AuthSecret != "" && len(s.AuthSecret) < auth.MinSecretBytes {
-		check("auth-secret", fmt.Errorf("must have at least %d bytes, has %d", auth.MinSecretBytes, len(s.AuthSecret)))
 	}
 	if s.AuthJWKS != "" {
 		u, err := url.Parse(s.AuthJWKS)

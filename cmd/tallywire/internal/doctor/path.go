@@ -71,7 +71,7 @@ func (p *patient) library(ctx context.Context) bool {
 	defer cancel()
 	b, err := redisbroker.New(p.client, redisbroker.Options{Prefix: p.Prefix, Namespaces: p.Namespaces})
 	if err != nil {
-		p.report(fail(check, err.Error(), ""))
+		p.report(fail(check, err.Error(), "look at --redis-prefix and the namespaces"))
 		return false
 	}
 	state, err := b.LibraryState(ctx)
@@ -87,7 +87,7 @@ func (p *patient) library(ctx context.Context) bool {
 			return state != redisbroker.LibraryMissing
 		}
 		if state, err = b.LibraryState(ctx); err != nil {
-			p.report(fail(check, err.Error(), ""))
+			p.report(fail(check, err.Error(), adviceDenied(err, "+function|list")))
 			return true
 		}
 	}
@@ -124,7 +124,7 @@ func (p *patient) delivery(ctx context.Context) {
 	start := time.Now()
 	reply, err := p.client.FCall(ctx, "tw_publish", []string{key}, `{"type":"probe"}`, "maxlen=1", "ttl_ms=10000").Slice()
 	if err != nil {
-		p.report(fail(check, "publish: "+err.Error(), adviceDenied(err, "the commands above")))
+		p.report(fail(check, "publish: "+err.Error(), "see what is said above about permissions and memory"))
 		return
 	}
 	stored := time.Since(start)
@@ -142,12 +142,12 @@ func (p *patient) delivery(ctx context.Context) {
 
 func micro(d time.Duration) string { return d.Round(10 * time.Microsecond).String() }
 
-// adviceDenied says what a refused user needs.
+// adviceDenied says what a refused user needs, or where else to look.
 func adviceDenied(err error, need string) string {
 	if denied(err) {
 		return "give the user " + need
 	}
-	return ""
+	return "look at Redis' log, and run this again"
 }
 
 // denied reports whether the user may not do something.

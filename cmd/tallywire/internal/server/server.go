@@ -178,6 +178,10 @@ func (s *Server) announce(public, admin net.Listener) {
 	if s.auth.Insecure() {
 		s.log.Warn().Str("event", "insecure").Msg("no key is configured: everybody who can reach this gateway may read and publish everything")
 	}
+	if auth.WeakSecret(s.settings.AuthSecret) {
+		s.log.Warn().Str("event", "weak_secret").Int("least_bytes", auth.MinSecretBytes).
+			Msg("the secret is short enough to be guessed from a token")
+	}
 	s.listening(public.Addr(), adminAddr)
 }
 
