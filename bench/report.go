@@ -95,10 +95,11 @@ func details(f *Figures) []string {
 	say(f.AcksPerSecond > 0, "%s publishes/s answered", number(f.AcksPerSecond))
 	say(f.AckLatency != nil && f.Latency != nil, "answers %s", f.AckLatency)
 	say(f.CeilingPerSecond > 0, "redis-benchmark %s/s", number(f.CeilingPerSecond))
+	say(f.CeilingPerSecond > 0, "publisher on %.2f cores", f.LoadCPU)
 	say(f.CatchUp > 0, "all %d caught up after %.2f s", f.Clients, f.CatchUp)
 	say(f.CatchUp > 0 && f.RangeReads >= 0, "%d range reads", f.RangeReads)
 	say(f.Unsent > 0, "%d events never got out", f.Unsent)
-	say(f.LoadCPU > busy, "load generator used %.2f cores", f.LoadCPU)
+	say(f.LoadCPU > busy && f.CeilingPerSecond == 0, "load generator used %.2f cores", f.LoadCPU)
 	return out
 }
 
