@@ -61,11 +61,11 @@ func TestInvalidEvents(t *testing.T) {
 		require.EqualValues(r, len(bad), live.Skipped)
 		var frames []frame
 		require.NoError(r, json.Unmarshal(live.Message, &frames))
-		require.EqualValues(r, []uint64{4, 1, 1}, []uint64{frames[0].Skipped, frames[1].Skipped, frames[2].Skipped})
+		require.Equal(r, []uint64{4, 1, 1}, []uint64{frames[0].Skipped, frames[1].Skipped, frames[2].Skipped})
 		require.Equal(r, "skip", frames[2].Type)
 		require.Equal(r, bad[5], frames[2].Cursor)
 
-		r.publishOf(20, "t", "", 0) // the log has let go of them
+		r.publishOf(20, "t", 0) // the log has let go of them
 		page, _, err := r.fetch(x, start)
 		require.NoError(r, err)
 		paged := x.Pull(start, page, 1<<16)
@@ -91,13 +91,13 @@ func TestDeadLettersAreBounded(t *testing.T) {
 	dead := &cemetery{refuse: true}
 	bubble(t, namespace.Options{}, func(r *rig) {
 		r.open()
-		r.publishOf(3, "bad", "", 0)
+		r.publishOf(3, "bad", 0)
 		synctest.Wait()
 		require.EqualValues(r, 3, r.hub.Counters().DeadLost.Load())
 		dead.held = make(chan struct{})
-		r.publishOf(1, "bad", "", 0)
+		r.publishOf(1, "bad", 0)
 		synctest.Wait() // the one that is being buried
-		r.publishOf(cap(r.hub.letters)+10, "bad", "", 0)
+		r.publishOf(cap(r.hub.letters)+10, "bad", 0)
 		require.EqualValues(r, 3+10, r.hub.Counters().DeadLost.Load())
 		close(dead.held)
 	}, func(o *Options) { o.Dead = dead })

@@ -22,7 +22,7 @@ func at(x *Relay, c broker.Cursor) Position {
 func TestPageEndsWhereTheReaderStands(t *testing.T) {
 	bubble(t, namespace.Options{}, func(r *rig) {
 		x := r.open()
-		cursors := r.publishOf(20, "t", "", 50_000)
+		cursors := r.publishOf(20, "t", 50_000)
 		for i, c := range cursors[:11] {
 			page, reset, err := r.fetch(x, at(x, c))
 			require.NoError(r, err, i)

@@ -32,7 +32,7 @@ func (r *Relay) repair(ctx context.Context) {
 			attempt = -1
 			continue
 		}
-		pause := time.Duration(rand.Int64N(int64(min(50*time.Millisecond<<min(attempt, 6), 2*time.Second)))) //nolint:gosec // jitter
+		pause := time.Duration(rand.Int64N(int64(min(50*time.Millisecond<<min(attempt, 6), 2*time.Second))))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

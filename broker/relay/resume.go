@@ -104,7 +104,7 @@ func (r *Relay) Rewind(ctx context.Context, t time.Time) (Position, *Reset, erro
 	r.mu.Lock()
 	pos := r.positionLocked(r.log.head)
 	r.mu.Unlock()
-	stamp := uint64(max(t.UnixMicro(), 1)) //nolint:gosec // not negative
+	stamp := uint64(max(t.UnixMicro(), 1))
 	page, err := r.hub.read(ctx, r.channel, broker.ReadRequest{Since: stamp, Limit: 1})
 	if err != nil {
 		return pos, nil, err

@@ -81,14 +81,14 @@ func (r *rig) open() *Relay {
 // publish appends n events with numbers of their own and returns their cursors.
 func (r *rig) publish(n int) []broker.Cursor {
 	r.Helper()
-	return r.publishOf(n, "t", "", 0)
+	return r.publishOf(n, "t", 0)
 }
 
-func (r *rig) publishOf(n int, eventType, subject string, padding int) []broker.Cursor {
+func (r *rig) publishOf(n int, eventType string, padding int) []broker.Cursor {
 	r.Helper()
 	cursors := make([]broker.Cursor, n)
 	for i := range cursors {
-		cursors[i] = r.send(numbered(i, eventType, subject, padding))
+		cursors[i] = r.send(numbered(i, eventType, "", padding))
 	}
 	return cursors
 }

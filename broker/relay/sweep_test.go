@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,7 +121,7 @@ func TestOpeningFails(t *testing.T) {
 		_, ok := r.hub.AcquireOpen(channel)
 		require.False(r, ok)
 		cancel()
-		require.True(r, errors.Is(<-failed, context.Canceled))
+		require.ErrorIs(r, <-failed, context.Canceled)
 		r.gate.release()
 		x := r.open()
 		r.publish(1)
