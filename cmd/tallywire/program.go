@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/tallywire/tallywire/bench"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 )
 
@@ -36,7 +37,10 @@ type commands struct {
 	Token   tokenCommand   `cmd:"" help:"Make a token."`
 	Doctor  doctorCommand  `cmd:"" help:"Examine a Redis."`
 	Schema  schemaCommand  `cmd:"" help:"Look at event types and check events."`
+	Bench   bench.Command  `cmd:"" help:"Measure a gateway under load."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	BenchFloor bench.FloorCommand `cmd:"" hidden:"" help:"Serve what bench compares with; bench starts it."`
 }
 
 // run is what a command has to work with.

@@ -185,7 +185,7 @@ func (c *publishCommand) toGateway(ctx context.Context, raw []byte) (published, 
 		if err == nil || !errors.As(err, &refused) || !refused.Retry {
 			return out, err
 		}
-		pause := time.NewTimer(retryPause/2 + rand.N(retryPause/2)) //nolint:gosec // jitter
+		pause := time.NewTimer(retryPause/2 + rand.N(retryPause/2)) // jitter
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -18,8 +18,14 @@ import (
 	"github.com/tallywire/tallywire/internal/redistest"
 )
 
-// get returns the answer to a GET and its body.
-func get(t *testing.T, url string, change func(*http.Request)) (*http.Response, string) {
+// answer is what a GET brought.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, url string, change func(*http.Request)) answer {
 	t.Helper()
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
@@ -32,13 +38,12 @@ func get(t *testing.T, url string, change func(*http.Request)) (*http.Response, 
 	defer a.Body.Close()
 	body, err := io.ReadAll(a.Body)
 	require.NoError(t, err)
-	return a, string(body)
+	return answer{a.StatusCode, a.Header, string(body)}
 }
 
 func status(t *testing.T, url string) int {
 	t.Helper()
-	a, _ := get(t, url, nil)
-	return a.StatusCode
+	return get(t, url, nil).status
 }
 
 func TestServeInsecure(t *testing.T) {
@@ -54,9 +59,9 @@ func TestServeInsecure(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(t, g.admin+"/readyz"))
 	require.Equal(t, http.StatusOK, status(t, g.admin+"/debug/pprof/"))
 	require.Equal(t, http.StatusNotFound, status(t, g.admin+"/v1/ws"))
-	a, body := get(t, g.admin+"/debug/pprof/", func(q *http.Request) { q.Host = "evil.example" })
-	require.Equal(t, http.StatusMisdirectedRequest, a.StatusCode)
-	require.Contains(t, body, "host_not_allowed")
+	a := get(t, g.admin+"/debug/pprof/", func(q *http.Request) { q.Host = "evil.example" })
+	require.Equal(t, http.StatusMisdirectedRequest, a.status)
+	require.Contains(t, a.body, "host_not_allowed")
 
 	require.Equal(t, exitDone, g.stop())
 	require.Contains(t, g.stderr.String(), `"event":"stopped"`)
@@ -123,15 +128,15 @@ func TestDemo(t *testing.T) {
 		"/": "text/html", "/app.js": "text/javascript", "/client.js": "text/javascript", "/model.js": "text/javascript",
 		"/view.js": "text/javascript", "/style.css": "text/css",
 	} {
-		a, body := get(t, g.public+path, nil)
-		require.Equal(t, http.StatusOK, a.StatusCode, path)
-		require.Contains(t, a.Header.Get("Content-Type"), kind)
-		require.NotEmpty(t, body)
-		policy := a.Header.Get("Content-Security-Policy")
+		a := get(t, g.public+path, nil)
+		require.Equal(t, http.StatusOK, a.status, path)
+		require.Contains(t, a.header.Get("Content-Type"), kind)
+		require.NotEmpty(t, a.body)
+		policy := a.header.Get("Content-Security-Policy")
 		require.Contains(t, policy, "default-src 'none'")
 		require.NotContains(t, policy, "unsafe")
-		require.NotRegexp(t, `(src|href)="(https?:)?//`, body, "nothing comes from elsewhere")
-		require.NotRegexp(t, `<script>| on[a-z]+="| style="|innerHTML`, body, "the policy refuses it")
+		require.NotRegexp(t, `(src|href)="(https?:)?//`, a.body, "nothing comes from elsewhere")
+		require.NotRegexp(t, `<script>| on[a-z]+="| style="|innerHTML`, a.body, "the policy refuses it")
 	}
 	// The worker's events go through the gateway as everybody's do.
 	o := command(t, nil, "", "tail", "jobs:recon-0001", "--url", g.public, "--cursor", "0", "--count", "3")
@@ -163,9 +168,9 @@ func TestRedisAway(t *testing.T) {
 	s.Kill()
 	g := serve(t, nil, "--insecure", "--redis", s.URL())
 	require.Equal(t, http.StatusOK, status(t, g.public+"/healthz"))
-	a, body := get(t, g.public+"/readyz", nil)
-	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-	require.Contains(t, body, `"reason":"`)
+	a := get(t, g.public+"/readyz", nil)
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Contains(t, a.body, `"reason":"`)
 	s.Restart()
 	require.Eventually(t, func() bool { return status(t, g.public+"/readyz") == http.StatusOK }, 20*time.Second, 10*time.Millisecond)
 	o := command(t, nil, "", "publish", "jobs:1", "--type", "x", "--url", g.public)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,7 +145,7 @@ func address(a string) error {
 	if err != nil {
 		return fmt.Errorf("must be host:port or :port, is %q", clip(a))
 	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("port: must be 0 to 65535, is %q", clip(port))
 	}
 	return nil

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -62,16 +62,9 @@ func listenTCP(ctx context.Context, key, address string) (net.Listener, error) {
 func (s *Server) httpServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: log.New(errorLog{s.log}, "", 0),
+		// What net/http has to say is mostly of peers that do not speak HTTP.
+		ErrorLog: slog.NewLogLogger(zerolog.NewSlogHandler(s.log.With().Str("event", "http_server").Logger()), slog.LevelDebug),
 	}
-}
-
-// errorLog takes what net/http has to say, which is mostly of peers that do not speak HTTP.
-type errorLog struct{ log zerolog.Logger }
-
-func (l errorLog) Write(p []byte) (int, error) {
-	l.log.Debug().Str("event", "http_server").Msg(strings.TrimSpace(string(p)))
-	return len(p), nil
 }
 
 // publicHandler is the gateway, and in a demonstration the page that shows it.

@@ -18,6 +18,7 @@ import (
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/namespace"
 )
 
 // shutdownTimeout bounds the end of HTTP requests that are under way after the drain.
@@ -68,7 +69,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.assemble(o); err != nil {
+	if err := s.assemble(spaces); err != nil {
 		s.store.close()
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func New(o Options) (*Server, error) {
 }
 
 // assemble makes the parts that stand on the store.
-func (s *Server) assemble(o Options) error {
+func (s *Server) assemble(spaces *namespace.Table) error {
 	c := s.settings
 	keys, err := readKeys(c.AuthKey)
 	if err != nil {
@@ -90,12 +91,8 @@ func (s *Server) assemble(o Options) error {
 	if err != nil {
 		return err
 	}
-	table, err := c.Table()
-	if err != nil {
-		return err
-	}
 	s.gateway, err = gateway.New(gateway.Options{
-		ID: s.id, Broker: s.store.broker, Namespaces: table, Registry: s.registry, Auth: s.auth,
+		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
 		Dead: s.store.dead, Log: s.log,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Limits: gateway.Limits{
@@ -195,7 +192,7 @@ func defaultID() string {
 		host = host[:50]
 	}
 	var b [3]byte
-	rand.Read(b[:]) //nolint:errcheck // it never fails, and fills b always
+	rand.Read(b[:]) // it never fails, and fills b always
 	return host + "-" + hex.EncodeToString(b[:])
 }
 
