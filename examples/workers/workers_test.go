@@ -80,27 +80,29 @@ func (w worker) run(t *testing.T, args ...string) (stdout, stderr string, status
 
 func TestWorkers(t *testing.T) {
 	server := redistest.Start(t)
+	// They get by with what the contract gives a worker.
+	url := "redis://" + server.Users("../../docs/redis-contract.md")["worker"] + "@" + server.Addr()
 	for name, find := range workers() {
 		t.Run(name, func(t *testing.T) {
 			w := find(t)
 			server.Do("FUNCTION", "FLUSH")
-			_, stderr, status := w.run(t, server.URL(), name)
+			_, stderr, status := w.run(t, url, name)
 			require.Equal(t, 1, status, "the function library is not loaded")
 			require.Contains(t, stderr, "Function not found")
 
 			source, err := os.ReadFile(library)
 			require.NoError(t, err)
 			server.Do("FUNCTION", "LOAD", "REPLACE", string(source))
-			first, stderr, status := w.run(t, server.URL(), name)
+			first, stderr, status := w.run(t, url, name)
 			require.Zero(t, status, stderr)
 			require.Equal(t, published(t, server, w, name), first)
 
-			again, stderr, status := w.run(t, server.URL(), name)
+			again, stderr, status := w.run(t, url, name)
 			require.Zero(t, status, stderr)
 			require.Equal(t, strings.ReplaceAll(first, "\n", " (duplicate)\n"), again, "a repetition gets the same cursors")
 			require.Equal(t, first, published(t, server, w, name), "and appends nothing")
 
-			next, stderr, status := w.run(t, server.URL(), name, "2")
+			next, stderr, status := w.run(t, url, name, "2")
 			require.Zero(t, status, stderr)
 			require.NotContains(t, next, "duplicate", "another attempt is something new")
 		})

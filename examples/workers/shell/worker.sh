@@ -25,7 +25,7 @@ publish() {
         "$id" "$source" "$1" "$job" "$job" "$attempt" "$2")
     for pause in 0.2 0.4 0.8 1.6 give-up; do
         # -e: an error reply is a failure, not an answer.
-        if reply=$(redis-cli -e -u "$url" FCALL tw_publish 1 "tw:{jobs:$job}" "$event" "id=$source/$id" 2>&1); then
+        if reply=$(redis-cli -e --no-auth-warning -u "$url" FCALL tw_publish 1 "tw:{jobs:$job}" "$event" "id=$source/$id" 2>&1); then
             # The reply has two lines: the cursor, and 1 where the event was there already.
             duplicate=$(printf '%s\n' "$reply" | sed -n 2p)
             [ "$duplicate" = 1 ] && mark=' (duplicate)' || mark=
