@@ -124,3 +124,23 @@ func TestAheadOfTheRelayWhenTheStreamForks(t *testing.T) {
 		require.Greater(r, reset.Cursor.Offset, cursors[2].Offset)
 	})
 }
+
+// A page from before a cut, which a reader has not come to the end of, is not used after it.
+func TestPagesEndWithTheirLineage(t *testing.T) {
+	bubble(t, namespace.Options{}, func(r *rig) {
+		x := r.open()
+		cursors := r.publish(20)
+		pos := at(x, cursors[2])
+		page, _, err := r.fetch(x, pos)
+		require.NoError(r, err)
+		r.store.ForTest().Fork(channel, 15)
+		fresh := r.publish(20)
+		synctest.Wait()
+		b := x.Pull(pos, page, 1000)
+		require.Nil(r, b.Reset, "it has not stood on what was lost")
+		require.True(r, b.Behind)
+		page, _, err = r.fetch(x, b.Next)
+		require.NoError(r, err)
+		require.Equal(r, append(cursors[3:5:5], fresh[:3]...), cursorsOf(x.Pull(b.Next, page, 1<<16), r)[:5])
+	}, small)
+}

@@ -244,8 +244,8 @@ func (w *world) settle() []string {
 func (w *world) calm() {
 	w.store.ForTest().Heal(w.own)
 	w.gate.release()
-	for i := range w.away {
-		w.away[i] = false
+	for i, x := range w.readers {
+		w.away[i], x.pulls = false, 0
 	}
 	for range 40 {
 		w.turn()
@@ -263,8 +263,8 @@ func play(t *testing.T, steps []op, ns namespace.Options, limit int) (errs []str
 	bubble(t, ns, func(r *rig) {
 		w := &world{rig: r, known: map[broker.Cursor]broker.Entry{}, begin: time.Now(), away: make([]bool, 4)}
 		w.lenient = slices.ContainsFunc(steps, func(o op) bool { return slices.Contains(slow, o.Kind) })
-		for range w.away {
-			w.readers = append(w.readers, &reader{hub: r.hub, limit: limit, check: &check{truth: w}})
+		for i := range w.away {
+			w.readers = append(w.readers, &reader{hub: r.hub, limit: limit, pulls: 2 * (i % 3), check: &check{truth: w}})
 		}
 		w.look()
 		for _, o := range steps {

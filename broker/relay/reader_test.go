@@ -15,6 +15,7 @@ import (
 type reader struct {
 	hub   *Hub
 	limit int
+	pulls int // in a turn, if not 0: then it goes on with the next, and may hold a page meanwhile
 	check *check
 
 	relay    *Relay
@@ -114,7 +115,10 @@ func (x *reader) idle() bool {
 }
 
 func (x *reader) flush() {
-	for range 10_000 {
+	for n := 0; n < 10_000; n++ {
+		if x.pulls > 0 && n == x.pulls {
+			return
+		}
 		b := x.relay.Pull(x.pos, x.page, x.limit)
 		switch {
 		case b.Reset != nil:

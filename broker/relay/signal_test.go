@@ -67,3 +67,17 @@ func TestListeners(t *testing.T) {
 		require.EqualValues(r, 4, b.n.Load())
 	})
 }
+
+// Readers at one place in the log who have had different signals share no batch.
+func TestSignalsAreNotSharedByCursorAlone(t *testing.T) {
+	bubble(t, namespace.Options{}, func(r *rig) {
+		x := r.open()
+		first := x.Tail()
+		r.hub.Signal(channel, []byte(`{"id":"a"}`))
+		second := x.Tail()
+		r.hub.Signal(channel, []byte(`{"id":"b"}`))
+		require.Contains(r, string(x.Pull(first, nil, 1<<16).Message), `"a"`)
+		require.NotContains(r, string(x.Pull(second, nil, 1<<16).Message), `"a"`)
+		require.Contains(r, string(x.Pull(second, nil, 1<<16).Message), `"b"`)
+	})
+}
