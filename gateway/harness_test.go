@@ -35,7 +35,8 @@ const patience = 10 * time.Second
 type rig struct {
 	t       testing.TB
 	store   *membroker.Store
-	broker  broker.Broker // publishes like a worker
+	broker  broker.Broker     // publishes like a worker
+	cut     *membroker.Broker // the gateway's, for faults
 	gateway *gateway.Gateway
 	url     string
 	stop    func() // ends the gateway and waits for it
@@ -85,7 +86,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		server.Close()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forcetypeassert // it is one
 	})
-	r := &rig{t: t, store: store, broker: b, gateway: g, url: server.URL, stop: stop}
+	r := &rig{t: t, store: store, broker: b, cut: b, gateway: g, url: server.URL, stop: stop}
 	if !o.starting {
 		r.eventually("ready", func() bool { ok, _ := g.Ready(); return ok })
 	}
@@ -113,10 +114,15 @@ func (r *rig) token(user string, p *auth.Permissions) string {
 // publish publishes an event past the gateway, as a worker would, and returns its cursor.
 func (r *rig) publish(channel, event string) broker.Cursor {
 	r.t.Helper()
+	return publishWith(r.t, r.broker, channel, event)
+}
+
+func publishWith(t testing.TB, b broker.Broker, channel, event string) broker.Cursor {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	receipt, err := broker.PublishWait(ctx, r.broker, broker.Publication{Channel: channel, Event: []byte(event)})
-	require.NoError(r.t, err)
+	receipt, err := broker.PublishWait(ctx, b, broker.Publication{Channel: channel, Event: []byte(event)})
+	require.NoError(t, err)
 	return receipt.Cursor
 }
 
