@@ -112,8 +112,8 @@ export class View {
     this.#drawJobs(jobs, chosen);
     this.#drawFigures(chosen);
     this.#drawMatches(chosen);
-    this.#drawFeed("notices", model.notices.slice(0, 8), (n) => this.#item(n.severity, n.title, n.body, n.time));
-    this.#drawFeed("exceptions", model.exceptions.slice(0, 10), (x) => this.#item(x.severity, x.message, `${x.job_id} · ${x.code}`, x.time));
+    this.#drawFeed("notices", model.notices.slice(0, 4), (n) => this.#item(n.severity, n.title, n.body, n.time));
+    this.#drawFeed("exceptions", model.exceptions.slice(0, 8), (x) => this.#item(x.severity, x.message, `${x.job_id} · ${x.code}`, x.time));
     this.#drawAccount(stats);
     this.#get("empty").hidden = jobs.length > 0;
   }
