@@ -73,7 +73,7 @@ func TestOutageOfTheStore(t *testing.T) {
 	require.True(t, f.Retry)
 	require.Equal(t, "jobs:2", f.Channel)
 	require.Equal(t, "2", string(f.ID))
-	publisher.subscribe("jobs:1", "") // which the gateway has open
+	publisher.subscribe("jobs:1", "")                                                               // which the gateway has open
 	publisher.send(`{"type":"subscribe","id":3,"channel":"jobs:1","since":"2026-01-01T00:00:00Z"}`) // which it has to look up
 	publisher.expectError(wire.CodeUnavailable)
 	late := r.connect("carol", nil)
