@@ -40,6 +40,7 @@ const (
 	DefaultTTL    = 24 * time.Hour
 	DefaultFlush  = 10 * time.Millisecond
 	DefaultDedupe = 10 * time.Minute
+	DefaultGrace  = 10 * time.Second
 )
 
 // Options are the settings of one namespace. The zero value of a field means its default.
@@ -60,13 +61,15 @@ type Options struct {
 	// Types, when not empty, lists the event types that the namespace accepts; a '*' at the end of an
 	// entry matches any rest.
 	Types []string
+	// Grace is how long a member whose last connection has gone stays one.
+	Grace time.Duration
 }
 
 // Defaults returns the options of a namespace for which nothing is configured.
 func Defaults() Options {
 	return Options{
 		MaxLen: DefaultMaxLen, TTL: DefaultTTL, Dedupe: DefaultDedupe,
-		Delivery: DeliverAll, Flush: DefaultFlush, Ack: AckStored,
+		Delivery: DeliverAll, Flush: DefaultFlush, Ack: AckStored, Grace: DefaultGrace,
 	}
 }
 
@@ -93,6 +96,9 @@ func (o Options) withDefaults(base Options) Options {
 	if o.Types == nil {
 		o.Types = base.Types
 	}
+	if o.Grace == 0 {
+		o.Grace = base.Grace
+	}
 	return o
 }
 
@@ -111,6 +117,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("flush: must be between 1ms and 10s, is %s", o.Flush)
 	case o.Ack != AckStored && o.Ack != AckReplicated:
 		return fmt.Errorf("ack: must be %q or %q, is %q", AckStored, AckReplicated, o.Ack)
+	case o.Grace < 0 || o.Grace > time.Hour:
+		return fmt.Errorf("grace: must be between 0 and 1h, is %s", o.Grace)
 	}
 	return nil
 }

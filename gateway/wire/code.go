@@ -23,6 +23,7 @@ const (
 	CodeNotFound             Code = "not_found"              // no: no such resource
 	CodeNotSubscribed        Code = "not_subscribed"         // no: the command needs a subscription
 	CodeTooManySubscriptions Code = "too_many_subscriptions" // after an unsubscribe
+	CodeStatusTooLarge       Code = "status_too_large"       // no: a presence status has more than 4 KB
 	CodeRateLimited          Code = "rate_limited"           // yes, later
 	CodeOverloaded           Code = "overloaded"             // yes: a bounded queue is full, nothing was done
 	CodeUnavailable          Code = "unavailable"            // yes: the store is away; a publish with an id may be repeated

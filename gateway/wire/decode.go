@@ -17,6 +17,7 @@ const (
 	TypePublish     = "publish"
 	TypeSignal      = "signal"
 	TypePresence    = "presence"
+	TypeMembers     = "members"
 	TypeRefresh     = "refresh"
 	TypePing        = "ping"
 	TypePong        = "pong"
@@ -34,13 +35,17 @@ type ClientFrame struct {
 	Event    []byte // JSON, not validated
 	Status   []byte // JSON, not validated
 	Ack      string
+	After    string // of members: the user after which the page begins
+	Limit    int    // of members
+	Leave    bool   // of presence
 }
 
 // ChannelRequest is one channel of a subscribe or unsubscribe frame.
 type ChannelRequest struct {
-	Channel string
-	Cursor  string
-	Since   string
+	Channel  string
+	Cursor   string
+	Since    string
+	Presence bool // send the members, and what changes about them
 }
 
 // Decode calls visit for every frame of a client message, in order, with a frame that is reused. A
@@ -160,6 +165,17 @@ func (f *ClientFrame) set(name string, value gjson.Result, short *ChannelRequest
 		return setString(&short.Cursor, value, "/cursor", 64)
 	case "since":
 		return setString(&short.Since, value, "/since", 64)
+	case "presence":
+		return setBool(&short.Presence, value, "/presence")
+	case "leave":
+		return setBool(&f.Leave, value, "/leave")
+	case "after":
+		return setString(&f.After, value, "/after", MaxTokenLen)
+	case "limit":
+		if value.Type != gjson.Number || value.Num != math.Trunc(value.Num) || value.Num < 1 || value.Num > 1000 {
+			return &Error{Code: CodeInvalidFrame, Message: "limit: must be a number from 1 to 1000", Path: "/limit"}
+		}
+		f.Limit = int(value.Num)
 	}
 	return nil
 }
@@ -222,6 +238,8 @@ func (f *ClientFrame) setChannels(v gjson.Result) *Error {
 					bad = setString(&c.Cursor, value, "/cursor", 64)
 				case "since":
 					bad = setString(&c.Since, value, "/since", 64)
+				case "presence":
+					bad = setBool(&c.Presence, value, "/presence")
 				}
 				return bad == nil
 			})
@@ -235,6 +253,18 @@ func (f *ClientFrame) setChannels(v gjson.Result) *Error {
 		return bad == nil
 	})
 	return bad
+}
+
+// setBool reads a truth value into dst; null leaves it as it is.
+func setBool(dst *bool, v gjson.Result, path string) *Error {
+	switch v.Type {
+	case gjson.True, gjson.False:
+		*dst = v.Type == gjson.True
+	case gjson.Null:
+	default:
+		return &Error{Code: CodeInvalidFrame, Message: path[1:] + ": must be true or false", Path: path}
+	}
+	return nil
 }
 
 // setString reads a string into dst; null leaves it as it is. path is a JSON pointer that ends with the

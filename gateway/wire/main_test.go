@@ -49,9 +49,10 @@ type decoded struct {
 }
 
 type decodedChannel struct {
-	Channel string `json:"channel"`
-	Cursor  string `json:"cursor,omitempty"`
-	Since   string `json:"since,omitempty"`
+	Channel  string `json:"channel"`
+	Cursor   string `json:"cursor,omitempty"`
+	Since    string `json:"since,omitempty"`
+	Presence bool   `json:"presence,omitempty"`
 }
 
 type decodedError struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/presence"
 )
 
 // Frame is a server frame as a client reads it. Which fields are set depends on Type.
@@ -32,6 +33,17 @@ type Frame struct {
 	Message   string          `json:"message,omitempty"`
 	Retry     bool            `json:"retry,omitempty"`
 	Path      string          `json:"path,omitempty"`
+
+	// Of presence.
+	Version      uint64            `json:"version,omitempty"`
+	Prev         uint64            `json:"prev,omitempty"`
+	Action       presence.Action   `json:"action,omitempty"`
+	Member       *presence.Member  `json:"member,omitempty"`
+	Members      []presence.Member `json:"members,omitempty"`
+	Count        int               `json:"count,omitempty"`
+	Sessions     int               `json:"sessions,omitempty"`
+	Next         string            `json:"next,omitempty"`
+	StaleSinceMS int64             `json:"stale_since_ms,omitempty"`
 }
 
 // Message reads a server message.
