@@ -156,10 +156,10 @@ namespaces:
 	table, err := s.Table()
 	require.NoError(t, err)
 	require.Equal(t, 2*time.Hour, table.For("other:1").TTL)
-	require.Equal(t, &namespace.Options{
-		MaxLen: 10, TTL: 2 * time.Hour, Dedupe: time.Minute, Delivery: namespace.DeliverLatest, Flush: 50 * time.Millisecond,
-		Ack: namespace.AckReplicated, Types: []string{"job.*", "error.raised"},
-	}, table.For("jobs:1"))
+	want := *table.For("jobs:1") // with the defaults of what the file does not set
+	want.MaxLen, want.TTL, want.Dedupe, want.Delivery = 10, 2*time.Hour, time.Minute, namespace.DeliverLatest
+	want.Flush, want.Ack, want.Types = 50*time.Millisecond, namespace.AckReplicated, []string{"job.*", "error.raised"}
+	require.Equal(t, &want, table.For("jobs:1"))
 	require.EqualValues(t, 20, table.For("jobs:us:3").MaxLen)
 	require.Equal(t, namespace.DeliverLatest, table.For("jobs:eu:3").Delivery)
 
