@@ -123,6 +123,7 @@ func TestWrongFiles(t *testing.T) {
 		"namespace short ttl":   {"namespaces: {jobs: {ttl: 5ms}}", "namespaces.jobs.ttl: must be at least 1s, is 5ms"},
 		"namespace delivery":    {"namespaces: {jobs: {delivery: some}}", `namespaces.jobs.delivery: must be all or latest, is "some"`},
 		"namespace ack":         {"namespaces: {jobs: {ack: never}}", "namespaces.jobs.ack: must be stored or replicated"},
+		"namespace grace":       {"namespaces: {jobs: {grace: 2h}}", "grace: must be between 0 and 1h, is 2h0m0s (from /"},
 		"namespace types":       {"namespaces: {jobs: {types: job.*}}", "namespaces.jobs.types: must be a list"},
 		"namespace type":        {"namespaces: {jobs: {types: ['*.x']}}", "namespaces.jobs.types: an item"},
 		"namespaces, no names":  {"namespaces: [jobs]", "namespaces: must be a mapping"},
@@ -148,7 +149,7 @@ func TestNamespaces(t *testing.T) {
 insecure: true
 namespaces:
   '*': {ttl: 2h}
-  jobs: {maxlen: 10, delivery: latest, flush: 50ms, ack: replicated, types: [job.*, error.raised], dedupe: 1m}
+  jobs: {maxlen: 10, delivery: latest, flush: 50ms, ack: replicated, types: [job.*, error.raised], dedupe: 1m, grace: 3s}
   jobs:eu: &eu {maxlen: 20}
   jobs:us: *eu
 `)
@@ -158,6 +159,7 @@ namespaces:
 	require.Equal(t, 2*time.Hour, table.For("other:1").TTL)
 	want := *table.For("jobs:1") // with the defaults of what the file does not set
 	want.MaxLen, want.TTL, want.Dedupe, want.Delivery = 10, 2*time.Hour, time.Minute, namespace.DeliverLatest
+	want.Grace = 3 * time.Second
 	want.Flush, want.Ack, want.Types = 50*time.Millisecond, namespace.AckReplicated, []string{"job.*", "error.raised"}
 	require.Equal(t, &want, table.For("jobs:1"))
 	require.EqualValues(t, 20, table.For("jobs:us:3").MaxLen)

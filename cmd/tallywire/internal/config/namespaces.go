@@ -26,6 +26,7 @@ var namespaceSettings = map[string]func(*namespace.Options, *yaml.Node) error{
 	"ack": func(o *namespace.Options, n *yaml.Node) error {
 		return setWord(&o.Ack, n, namespace.AckStored, namespace.AckReplicated)
 	},
+	"grace": func(o *namespace.Options, n *yaml.Node) error { return setDuration(&o.Grace, n, time.Millisecond) },
 	"types": func(o *namespace.Options, n *yaml.Node) error { return setTypes(&o.Types, n) },
 }
 

@@ -119,6 +119,7 @@ func namespacesNode(s *Serve) (*yaml.Node, error) {
 			scalar("!!str", "delivery"), scalar("!!str", string(o.Delivery)),
 			scalar("!!str", "flush"), scalar("!!str", o.Flush.String()),
 			scalar("!!str", "ack"), scalar("!!str", string(o.Ack)),
+			scalar("!!str", "grace"), scalar("!!str", o.Grace.String()),
 		}
 		if len(o.Types) > 0 {
 			pairs = append(pairs, scalar("!!str", "types"), listNode(o.Types))

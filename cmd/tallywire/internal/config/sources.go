@@ -107,6 +107,10 @@ func (s *Sources) Fill(serve *Serve) {
 // From says where a flag's value came from: "flag", a variable's name, "file:line", or "default".
 func (s *Sources) From(flag string) string {
 	switch {
+	case flag == namespacesKey && s.file != nil && s.file.namespaces != nil:
+		return s.file.path
+	case flag == namespacesKey:
+		return "default"
 	case !s.looked[flag]:
 		return "flag"
 	case s.from[flag] != "":

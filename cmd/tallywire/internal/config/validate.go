@@ -56,6 +56,9 @@ func (s *Serve) Validate(from *Sources) []error {
 	if s.LogFormat != "json" && s.LogFormat != "console" {
 		check("log-format", fmt.Errorf("must be json or console, is %q", clip(s.LogFormat)))
 	}
+	if _, err := s.Table(); err != nil {
+		check(namespacesKey, err) // what only shows when options are inherited
+	}
 	s.validateRanges(check)
 	s.validateAuth(check)
 	errs := make([]error, len(found))
