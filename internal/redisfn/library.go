@@ -1,0 +1,137 @@
+package redisfn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// State says how the library in Redis relates to this program's.
+type State string
+
+// States of a library.
+const (
+	Missing State = "missing"
+	Older   State = "older"
+	Same    State = "same"
+	// Different is the same version with another text (another table of namespaces, or edited by hand).
+	Different State = "different"
+	Newer     State = "newer"
+)
+
+var versionLine = regexp.MustCompile(`(?m)^-- tallywire-version: (\d+)$`)
+
+// VersionOf returns the version that a library's source states, 0 where it states none.
+func VersionOf(source string) int {
+	m := versionLine.FindStringSubmatch(source)
+	if m == nil {
+		return 0
+	}
+	v, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// Compare says how the source theirs relates to mine; "" is no library.
+func Compare(mine, theirs string) State {
+	own, v := VersionOf(mine), VersionOf(theirs)
+	switch {
+	case theirs == "":
+		return Missing
+	case theirs == mine:
+		return Same
+	case v < own:
+		return Older
+	case v > own:
+		return Newer
+	}
+	return Different
+}
+
+// Library is one library and the Redis that shall have it. Its methods are safe for concurrent use and
+// return the errors of go-redis, wrapped.
+type Library struct {
+	client  redis.UniversalClient
+	name    string
+	source  string
+	timeout time.Duration
+	loading chan struct{} // buffered by one: held while the library is looked at and loaded
+	loads   atomic.Uint64
+}
+
+// New returns a library. Each command takes at most timeout.
+func New(client redis.UniversalClient, name, source string, timeout time.Duration) *Library {
+	return &Library{client: client, name: name, source: source, timeout: timeout, loading: make(chan struct{}, 1)}
+}
+
+// Source returns the text that is loaded.
+func (l *Library) Source() string { return l.source }
+
+// Loads returns how often it was loaded.
+func (l *Library) Loads() uint64 { return l.loads.Load() }
+
+// State compares the library in Redis with this program's.
+func (l *Library) State(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	reply, err := l.client.Do(ctx, "FUNCTION", "LIST", "LIBRARYNAME", l.name, "WITHCODE").Result()
+	if err != nil {
+		return "", fmt.Errorf("list library %s: %w", l.name, err)
+	}
+	return Compare(l.source, code(reply)), nil
+}
+
+// code finds the source in the reply of FUNCTION LIST, "" where there is no library.
+func code(reply any) string {
+	libraries, _ := reply.([]any)
+	for _, l := range libraries {
+		pairs, _ := l.([]any)
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if pairs[i] == "library_code" {
+				source, _ := pairs[i+1].(string)
+				return source
+			}
+		}
+	}
+	return ""
+}
+
+// Ensure loads the library where it is missing or older, and where it differs if replace says so; never
+// over a newer one. Concurrent callers load once after another; each looks before it loads.
+func (l *Library) Ensure(ctx context.Context, replace bool) error {
+	select {
+	case l.loading <- struct{}{}:
+		defer func() { <-l.loading }()
+	case <-ctx.Done():
+		return fmt.Errorf("load library %s: %w", l.name, ctx.Err())
+	}
+	state, err := l.State(ctx)
+	if err != nil {
+		return err
+	}
+	if state == Same || state == Newer || state == Different && !replace {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	if err := l.client.Do(ctx, "FUNCTION", "LOAD", "REPLACE", l.source).Err(); err != nil {
+		return fmt.Errorf("load library %s: %w", l.name, err)
+	}
+	l.loads.Add(1)
+	return nil
+}
+
+// NotFound reports whether Redis does not know a function; it has done nothing then.
+func NotFound(err error) bool {
+	reply, ok := errors.AsType[redis.Error](err)
+	return ok && strings.HasPrefix(reply.Error(), "ERR Function not found")
+}
