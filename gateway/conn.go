@@ -24,7 +24,10 @@ type conn struct {
 	ws      *websocket.Conn
 	socket  *socket
 	remote  string
+	agent   string // User-Agent, clipped
+	since   int64  // flusher clock
 
+	told atomic.Bool // the directory is about to be told of the session
 	session session
 
 	lastRead atomic.Int64 // flusher clock
@@ -59,6 +62,27 @@ func (c *conn) reply(appendFrame func([]byte) []byte) {
 	c.appendLocked(appendFrame)
 	c.mu.Unlock()
 	c.flusher.enqueue(c)
+}
+
+// hasRoom reports whether little enough waits for the client that more can be added without need.
+func (c *conn) hasRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.outbox) < maxOutbox/2
+}
+
+// tell is reply for a frame that the client can do without: it returns false, having done nothing, when
+// too much waits already.
+func (c *conn) tell(frame []byte) bool {
+	c.mu.Lock()
+	if len(c.outbox)+len(frame) > maxOutbox {
+		c.mu.Unlock()
+		return false
+	}
+	c.appendLocked(func(b []byte) []byte { return append(b, frame...) })
+	c.mu.Unlock()
+	c.flusher.enqueue(c)
+	return true
 }
 
 func (c *conn) appendLocked(appendFrame func([]byte) []byte) {

@@ -39,8 +39,9 @@ func (s *session) connect(f *wire.ClientFrame) {
 // begin makes the session usable and answers `connect`.
 func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	g := s.conn.gateway
-	s.id, s.header = id, nil
+	s.id, s.header, s.claim = id, nil, rand.Text()
 	s.principal.Store(p)
+	g.live.Add(1)
 	answer := wire.Connected{
 		Session: id, User: p.User, Gateway: g.options.ID, PingMS: g.options.Ping.Milliseconds(),
 	}
@@ -49,6 +50,7 @@ func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	}
 	s.conn.reply(func(b []byte) []byte { return wire.AppendConnected(b, frameID, answer) })
 	c := s.conn
+	g.sessions.changed(c)
 	c.flusher.call(func() {
 		c.deadline = 0 // from now on it is told of the store's health when that changes
 		c.flusher.tellHealth(c, g.hub.HealthNow())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -132,6 +133,7 @@ func (f *flusher) appendNew(buf []byte, s *subscription, limit int) (_ []byte, m
 		switch {
 		case b.Reset != nil:
 			buf = f.appendReset(buf, s, b.Reset)
+			f.lost(s, b.Reset)
 			s.pos = b.Next
 			continue
 		case b.Behind:
@@ -162,6 +164,15 @@ func (f *flusher) appendReset(buf []byte, s *subscription, r *relay.Reset) []byt
 	return append(buf, ',')
 }
 
+// lost remembers what a reset tells a subscription that it has lost.
+func (f *flusher) lost(s *subscription, r *relay.Reset) {
+	from, to := s.pos.Cursor, r.Cursor
+	if to.Offset < from.Offset {
+		from, to = to, from
+	}
+	f.record(s, inspect.ResetOver, from, to, r.Reason.String())
+}
+
 // fetch gets the page that a subscription needs; it is served again when that has come.
 func (f *flusher) fetch(s *subscription) {
 	if s.fetching || s.tap == nil {
@@ -185,6 +196,7 @@ func (f *flusher) fetched(s *subscription, page *relay.Page, reset *relay.Reset,
 	}
 	if reset != nil {
 		f.gateway.counters.Resets.Add(1)
+		f.lost(s, reset)
 		s.pos.Cursor = reset.Cursor
 		s.conn.reply(func(b []byte) []byte {
 			return wire.AppendReset(b, s.channel, reset.Reason.String(), reset.Cursor, reset.Head)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -16,6 +17,7 @@ type flusher struct {
 	gateway *Gateway
 	epoch   time.Time
 	wake    chan struct{} // capacity 1
+	ended   chan struct{} // closed when run returns
 
 	mu    sync.Mutex // guards the following
 	ready []*conn    // connections with answers to write
@@ -45,13 +47,29 @@ const sweepEvery = int64(500 * time.Millisecond)
 
 func newFlusher(g *Gateway) *flusher {
 	return &flusher{
-		gateway: g, epoch: time.Now(), wake: make(chan struct{}, 1),
+		gateway: g, epoch: time.Now(), wake: make(chan struct{}, 1), ended: make(chan struct{}),
 		byRelay: map[string]*tap{}, writer: newWriter(),
 	}
 }
 
 // clock returns the monotonic time in nanoseconds since the flusher was made.
 func (f *flusher) clock() int64 { return int64(time.Since(f.epoch)) }
+
+// wall returns the time of day at a time of the flusher's clock.
+func (f *flusher) wall(at int64) time.Time { return f.epoch.Add(time.Duration(at)).Round(0) }
+
+// ask runs fn in the flusher's goroutine and waits for it. It does nothing when the flusher has ended.
+func (f *flusher) ask(fn func()) {
+	done := make(chan struct{})
+	f.call(func() {
+		defer close(done)
+		fn()
+	})
+	select {
+	case <-done:
+	case <-f.ended:
+	}
+}
 
 func (f *flusher) signal() {
 	select {
@@ -88,6 +106,7 @@ func (f *flusher) call(fn func()) {
 
 // run serves until ctx ends.
 func (f *flusher) run(ctx context.Context) {
+	defer close(f.ended)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	f.nextSweep = f.clock() + sweepEvery
@@ -238,6 +257,8 @@ func (f *flusher) attach(s *subscription) {
 		f.byRelay[s.channel] = t
 	}
 	s.tap = t
+	s.from, s.since = s.pos.Cursor, f.pass
+	f.gateway.subscriptions.Add(1)
 	s.tapIndex = len(t.subs)
 	t.subs = append(t.subs, s)
 	s.dirty = true
@@ -253,6 +274,8 @@ func (f *flusher) detach(s *subscription) {
 		return
 	}
 	s.tap = nil
+	f.gateway.subscriptions.Add(-1)
+	f.record(s, inspect.Delivered, s.from, s.pos.Cursor, "")
 	last := len(t.subs) - 1
 	t.subs[s.tapIndex] = t.subs[last]
 	t.subs[s.tapIndex].tapIndex = s.tapIndex
@@ -264,6 +287,15 @@ func (f *flusher) detach(s *subscription) {
 			delete(f.byRelay, s.channel)
 		}
 	}
+}
+
+// record remembers what became of a part of a channel for a session.
+func (f *flusher) record(s *subscription, o inspect.Outcome, from, to broker.Cursor, detail string) {
+	p := s.conn.session.principal.Load()
+	f.gateway.traces.add(record{
+		user: p.User, session: s.conn.session.id, channel: s.channel, outcome: o, from: from, to: to,
+		start: f.wall(s.since), end: time.Now(), detail: detail,
+	})
 }
 
 // announceHealth tells every connection that events are late, or not any more.

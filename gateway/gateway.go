@@ -19,11 +19,17 @@ type Gateway struct {
 	hub      *relay.Hub
 	flushers []*flusher
 	handler  http.Handler
+	rooms    *rooms     // nil without presence
+	sessions *directory // nil without one
+	traces   recorder
 	counters Counters
 
 	next     atomic.Uint64  // spreads connections over the flushers
 	conns    sync.WaitGroup // every goroutine of every connection
 	open     atomic.Int64
+	live     atomic.Int64 // connections with a session
+	// subscriptions that are being served
+	subscriptions atomic.Int64
 	gate     sync.RWMutex // held for reading while a connection is taken, for writing to stop that
 	draining atomic.Bool
 	started  time.Time
@@ -64,6 +70,12 @@ func New(o Options) (*Gateway, error) {
 		MaxEvents: o.RelayMaxEvents, MaxBytes: o.RelayMaxBytes, Linger: o.RelayLinger,
 		Framing: frameHeader, OnHealth: g.onHealth,
 	})
+	if o.Presence != nil {
+		g.rooms = newRooms(g, o.Presence)
+	}
+	if o.Directory != nil {
+		g.sessions = newDirectory(o.Directory)
+	}
 	for range o.Flushers {
 		g.flushers = append(g.flushers, newFlusher(g))
 	}
@@ -96,6 +108,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		work.Go(func() error { f.run(serveCtx); return nil })
 	}
 	work.Go(func() error { g.releaseLoop(workCtx); return nil })
+	if g.rooms != nil { // until the last connection has left
+		work.Go(func() error { return g.rooms.tracker.Run(serveCtx, g.rooms) })
+		work.Go(func() error { g.rooms.sweepLoop(serveCtx); return nil })
+	}
+	if g.sessions != nil {
+		work.Go(func() error { g.sessions.run(serveCtx); return nil })
+	}
 	defer g.options.Auth.OnRevoke(g.sweepNow)()
 	select {
 	case <-ctx.Done():

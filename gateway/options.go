@@ -14,6 +14,7 @@ import (
 	"github.com/tallywire/tallywire/broker/relay"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/namespace"
+	"github.com/tallywire/tallywire/presence"
 )
 
 // Authenticator turns tokens into principals. *auth.Authenticator is one.
@@ -34,6 +35,11 @@ type Options struct {
 	Auth       Authenticator
 	Dead       relay.Undertaker
 	Log        zerolog.Logger
+	// Presence tracks members; nil disables presence. Directory takes the sessions that are connected here.
+	Presence  presence.Tracker
+	Directory presence.Directory
+	// Version is the program's, for the on-call.
+	Version string
 
 	// AllowedOrigins are host patterns ("app.example.com", "*.example.com") of pages that may connect,
 	// beside those that the gateway itself serves. "*" allows all.

@@ -67,7 +67,7 @@ func statusOf(code wire.Code) int {
 		return http.StatusMisdirectedRequest
 	case wire.CodeNotFound:
 		return http.StatusNotFound
-	case wire.CodeFrameTooLarge:
+	case wire.CodeFrameTooLarge, wire.CodeStatusTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case wire.CodeInvalidEvent:
 		return http.StatusUnprocessableEntity

@@ -28,6 +28,7 @@ func (g *Gateway) routes() http.Handler {
 	e.GET("/v1/ws", g.upgrade, g.guard) // a group's middleware would turn a wrong method into 404
 	e.POST("/v1/publish", g.publishHTTP, g.guard, middleware.BodyLimit("4M"))
 	e.GET("/v1/channels/:channel/events", g.history, g.guard)
+	e.GET("/v1/channels/:channel/members", g.membersHTTP, g.guard)
 	return e
 }
 

@@ -27,8 +27,14 @@ type session struct {
 	refused int     // tokens refused by `connect`
 	since   int64   // when errors was last 0
 
-	mu    sync.Mutex // guards the following
-	subs  []*subscription
+	claim        string // names the session's stay on this connection
+	statusTokens float64
+	statusFilled int64
+
+	mu      sync.Mutex // guards the following
+	subs    []*subscription
+	stays   map[string]*stay // by channel: where the session is present
+	watched []string         // channels whose members it watches
 	index map[string]*subscription // when there are many
 	ended bool
 }
@@ -72,7 +78,9 @@ func (s *session) command(f *wire.ClientFrame) {
 	case wire.TypeConnect:
 		s.fail(f.ID, wire.Errorf(wire.CodeAlreadyConnected, "the connection is connected already"))
 	case wire.TypePresence:
-		s.fail(f.ID, wire.Errorf(wire.CodeUnsupported, "presence is not enabled on this gateway"))
+		s.present(f)
+	case wire.TypeMembers:
+		s.members(f)
 	default:
 		s.fail(f.ID, &wire.Error{Code: wire.CodeUnknownType, Message: "type: is not known", Path: "/type"})
 	}
@@ -144,12 +152,17 @@ func (s *session) expel(code wire.Code, message string, closeCode int) {
 func (s *session) end() {
 	s.mu.Lock()
 	s.ended = true
-	subs := s.subs
-	s.subs, s.index = nil, nil
+	subs, stays, watched := s.subs, s.stays, s.watched
+	s.subs, s.index, s.stays, s.watched = nil, nil, nil, nil
 	s.mu.Unlock()
 	for _, sub := range subs {
 		s.drop(sub)
 	}
+	s.endPresence(stays, watched)
+	if s.principal.Load() != nil {
+		s.conn.gateway.live.Add(-1)
+	}
+	s.conn.gateway.sessions.gone(s.conn)
 }
 
 // drop ends a subscription that is no longer in the session's list.

@@ -13,6 +13,7 @@ import (
 	"github.com/tallywire/tallywire/broker/relay"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -22,6 +23,8 @@ type want struct {
 	sub    *subscription
 	cursor *broker.Cursor
 	since  time.Time
+	// presence asks for the channel's members too.
+	presence bool
 }
 
 // subscribeTimeout bounds the opening of a channel.
@@ -91,7 +94,17 @@ func (s *session) reserve(id []byte, r *wire.ChannelRequest) (want, *wire.Error)
 		return bad(wire.CodeInvalidChannel, err.Error(), "/channel")
 	}
 	if !s.principal.Load().May(auth.Subscribe, r.Channel) {
+		s.conn.gateway.traces.add(record{
+			user: s.principal.Load().User, session: s.id, channel: clip(r.Channel), outcome: inspect.Forbidden,
+			end: time.Now(), detail: forbiddenSubscribe,
+		})
 		return bad(wire.CodeForbidden, forbiddenSubscribe, "")
+	}
+	if r.Presence {
+		if _, e := s.mayPresence(r.Channel); e != nil {
+			return bad(e.Code, e.Message, "/presence")
+		}
+		w.presence = true
 	}
 	if r.Cursor != "" {
 		c, err := broker.ParseCursor(r.Cursor)
@@ -224,6 +237,10 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 		})
 		c.flusher.attach(sub)
 	})
+	c.gateway.sessions.changed(c)
+	if w.presence {
+		s.watch(sub.channel, nil)
+	}
 }
 
 func (s *session) subscribeFailed(w want, err error) {
@@ -272,7 +289,9 @@ func (s *session) unsubscribe(f *wire.ClientFrame) {
 			continue
 		}
 		s.drop(sub)
+		s.leavePresence(sub.channel)
 		c := s.conn
+		c.gateway.sessions.changed(c)
 		c.flusher.call(func() {
 			c.reply(func(b []byte) []byte { return wire.AppendUnsubscribed(b, id, sub.channel) })
 		})

@@ -3,6 +3,7 @@ package gateway
 import (
 	"sync/atomic"
 
+	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/relay"
 )
 
@@ -19,6 +20,8 @@ type subscription struct {
 	tap      *tap
 	tapIndex int
 	pos      relay.Position
+	from     broker.Cursor // where delivery began
+	since    int64         // flusher clock
 	page     *relay.Page
 	dirty    bool // in conn.dirty
 	fetching bool

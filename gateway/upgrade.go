@@ -50,7 +50,7 @@ func (g *Gateway) upgrade(e echo.Context) error {
 		e.Response().Committed = true // Accept has answered
 		return nil
 	}
-	g.accept(ws, w.socket, e.RealIP(), header)
+	g.accept(ws, w.socket, e.RealIP(), e.Request().UserAgent(), header)
 	e.Response().Committed = true
 	return nil
 }
@@ -71,10 +71,13 @@ func (g *Gateway) originPatterns(r *http.Request) []string {
 }
 
 // accept starts a connection that was admitted.
-func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote string, header *auth.Principal) {
+func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote, agent string, header *auth.Principal) {
 	f := g.flushers[g.next.Add(1)%uint64(len(g.flushers))]
-	c := &conn{gateway: g, flusher: f, ws: ws, socket: s, remote: remote}
 	now := f.clock()
+	c := &conn{
+		gateway: g, flusher: f, ws: ws, socket: s, since: now,
+		remote: remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
+	}
 	c.session = session{conn: c, header: header, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
 	c.lastRead.Store(now)
 	c.deadline = now + int64(g.options.Limits.ConnectTimeout)
@@ -86,6 +89,9 @@ func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote string, header *a
 	f.call(func() { f.add(c) })
 	go c.readLoop()
 }
+
+// maxAgent bounds what is kept of a User-Agent.
+const maxAgent = 256
 
 // wireError returns the wire's error in err's chain, or one that says nothing of an unknown one.
 func wireError(err error) *wire.Error {

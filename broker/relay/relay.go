@@ -245,6 +245,13 @@ func (r *Relay) Head() broker.Cursor {
 	return r.log.head
 }
 
+// LastEvent returns when the relay last took in an entry; the zero time when it has not.
+func (r *Relay) LastEvent() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastEntry
+}
+
 // Tail returns the position from which a reader receives only what comes from now on.
 func (r *Relay) Tail() Position {
 	r.mu.Lock()

@@ -96,10 +96,10 @@ func checkFrame(t *testing.T, raw json.RawMessage, got decoded) {
 				continue
 			}
 			c := members(t, item)
-			want = append(want, decodedChannel{text(t, c["channel"]), text(t, c["cursor"]), text(t, c["since"])})
+			want = append(want, decodedChannel{text(t, c["channel"]), text(t, c["cursor"]), text(t, c["since"]), truth(c["presence"])})
 		}
 	} else {
-		want = []decodedChannel{{text(t, m["channel"]), text(t, m["cursor"]), text(t, m["since"])}}
+		want = []decodedChannel{{text(t, m["channel"]), text(t, m["cursor"]), text(t, m["since"]), truth(m["presence"])}}
 	}
 	if len(want) != len(got.Channels) {
 		t.Fatalf("channels: %+v, want %+v", got.Channels, want)
@@ -196,3 +196,5 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+func truth(raw json.RawMessage) bool { return string(raw) == "true" }

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/presence"
+)
+
+// MembersPage is the answer of GET /v1/channels/{channel}/members.
+type MembersPage struct {
+	Channel  string            `json:"channel"`
+	Version  uint64            `json:"version"`
+	Count    int               `json:"count"`
+	Sessions int               `json:"sessions"`
+	Members  []presence.Member `json:"members"`
+	// Next is the `after` of the next page, absent on the last.
+	Next string `json:"next,omitempty"`
+	// StaleSince is set when the store is away: the page is what it answered then.
+	StaleSince time.Time `json:"stale_since,omitzero"`
+}
+
+// membersHTTP handles GET /v1/channels/{channel}/members?after=USER&limit=N.
+func (g *Gateway) membersHTTP(c echo.Context) error {
+	who, err := g.authorize(c.Request())
+	if err != nil {
+		return err
+	}
+	channel := c.Param("channel")
+	if err := events.ValidateChannel(channel); err != nil {
+		return wire.Errorf(wire.CodeInvalidChannel, err.Error())
+	}
+	if g.rooms == nil {
+		return wire.Errorf(wire.CodeUnsupported, "presence is not enabled on this gateway")
+	}
+	if !who.May(auth.Presence, channel) {
+		return wire.Errorf(wire.CodeForbidden, "the token does not allow presence in this channel")
+	}
+	r := presence.PageRequest{After: c.QueryParam("after")}
+	if v := c.QueryParam("limit"); v != "" {
+		if r.Limit, err = strconv.Atoi(v); err != nil || r.Limit < 1 || r.Limit > presence.MaxPageLimit {
+			return wire.Errorf(wire.CodeInvalidRequest, "limit: must be 1 to "+strconv.Itoa(presence.MaxPageLimit))
+		}
+	}
+	page, err := g.rooms.tracker.Members(c.Request().Context(), channel, r)
+	if err != nil {
+		return presenceError(err)
+	}
+	out := MembersPage{
+		Channel: channel, Version: page.Version, Count: page.Count, Sessions: page.Sessions,
+		Members: page.Members, Next: page.Next, StaleSince: page.StaleSince,
+	}
+	if out.Members == nil {
+		out.Members = []presence.Member{}
+	}
+	return c.JSON(http.StatusOK, out) //nolint:wrapcheck // echo
+}
