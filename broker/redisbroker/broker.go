@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/internal/redisfn"
 )
 
 // Broker is one gateway's view of the logs in Redis. It implements [broker.Broker] and
 // [broker.DeadLetters]; all methods are safe for concurrent use. The client stays the caller's, who
 // closes it after Run has returned.
 type Broker struct {
-	client  *redis.Client // static
-	options Options       // static
-	library string        // static
+	client  *redis.Client    // static
+	options Options          // static
+	library *redisfn.Library // static
 
 	stored     *lane
 	replicated *lane
 	hub        *hub
 	probe      *prober
 	health     *health
-	loading    chan struct{} // buffered by one: held while the library is looked at and loaded
 	started    atomic.Bool
 	counters   counters
 }
@@ -54,15 +54,15 @@ func New(client redis.UniversalClient, options Options) (*Broker, error) {
 	if read := single.Options().ReadTimeout; read > 0 && o.ReplicaTimeout >= read {
 		return nil, fmt.Errorf("redisbroker: replica timeout %s: must be less than the client's read timeout %s", o.ReplicaTimeout, read)
 	}
-	library, err := renderLibrary(o.Namespaces, false)
+	source, err := renderLibrary(o.Namespaces, false)
 	if err != nil {
 		return nil, fmt.Errorf("redisbroker: %w", err)
 	}
 	b := &Broker{
-		client: single, options: o, library: library,
-		stored: newLane(o.MaxInFlight), replicated: newLane(o.MaxInFlight),
-		health:  &health{},
-		loading: make(chan struct{}, 1),
+		client: single, options: o,
+		library: redisfn.New(single, LibraryName, source, o.Timeout),
+		stored:  newLane(o.MaxInFlight), replicated: newLane(o.MaxInFlight),
+		health: &health{},
 	}
 	b.hub = newHub(b, newDialer(single.Options()))
 	b.probe = newProber(b, "_probe."+rand.Text())

@@ -37,3 +37,16 @@ func parseDoorbell(payload []byte) (e broker.Entry, signal, ok bool) {
 func plausible(event []byte) bool {
 	return len(event) >= 2 && event[0] == '{' && event[len(event)-1] == '}'
 }
+
+// forPresence reports whether a doorbell tells of members: "% <version> <version before> <json>".
+func forPresence(payload []byte) bool { return bytes.HasPrefix(payload, []byte("% ")) }
+
+// hearPresence hands on what was heard for presence.
+func (b *Broker) hearPresence(s *subscription, payload []byte) {
+	if b.options.Presence == nil || s.probe {
+		return
+	}
+	s.tell.Lock()
+	defer s.tell.Unlock()
+	b.options.Presence(s.channel, payload)
+}

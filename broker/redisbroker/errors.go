@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/internal/redisfn"
 )
 
 // ErrClusterUnsupported is returned for a Redis Cluster: its doorbells are sharded pub/sub, for which
@@ -57,10 +58,7 @@ func classify(err error) error {
 }
 
 // missingFunction reports whether Redis does not know the function; it has done nothing then.
-func missingFunction(err error) bool {
-	reply, ok := errors.AsType[redis.Error](err)
-	return ok && strings.HasPrefix(reply.Error(), "ERR Function not found")
-}
+func missingFunction(err error) bool { return redisfn.NotFound(err) }
 
 // answered reports whether err is a reply of Redis, which means that the command has not been done
 // half-way: the outcome is known.

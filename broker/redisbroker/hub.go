@@ -169,7 +169,13 @@ func (h *hub) settle(ctx context.Context, wanted []*subscription) error {
 	}
 	h.mu.Lock()
 	h.settled = true
+	replaced := h.serial > 1
 	h.mu.Unlock()
+	if replaced {
+		for _, s := range h.snapshot() {
+			h.b.hearPresence(s, nil)
+		}
+	}
 	h.b.probe.restart()
 	return nil
 }
@@ -239,6 +245,10 @@ func (h *hub) hear(p push) {
 	h.mu.RUnlock()
 	if !wanted {
 		return // its end is under way
+	}
+	if forPresence(p.payload) {
+		h.b.hearPresence(s, p.payload)
+		return
 	}
 	e, signal, ok := parseDoorbell(p.payload)
 	switch {

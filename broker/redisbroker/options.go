@@ -43,6 +43,10 @@ type Options struct {
 	ProbeTimeout time.Duration
 	// DeadMaxLen bounds the dead letters, approximately.
 	DeadMaxLen int64
+	// Presence, when not nil, takes what is heard for presence on subscribed channels: the payload of a
+	// doorbell ("% …"), which it may keep, or nil when the connection was replaced and some may have been
+	// missed. For one channel it is not called concurrently; it must not block.
+	Presence func(channel string, payload []byte)
 }
 
 func (o Options) withDefaults() (Options, error) {

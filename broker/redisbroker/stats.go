@@ -30,7 +30,6 @@ type counters struct {
 	reconnects, probesSent, probesLost, doorbells, malformed atomic.Uint64
 	published, retried, unavailable, refused, overloaded     atomic.Uint64
 	unreplicated, batches, audits, auditsFailed              atomic.Uint64
-	libraryLoads                                             atomic.Uint64
 }
 
 // Stats returns the counters.
@@ -44,7 +43,7 @@ func (b *Broker) Stats() Stats {
 		Unavailable: c.unavailable.Load(), Refused: c.refused.Load(), Overloaded: c.overloaded.Load(),
 		Unreplicated: c.unreplicated.Load(), Batches: c.batches.Load(),
 		Audits: c.audits.Load(), AuditsFailed: c.auditsFailed.Load(),
-		LibraryLoads: c.libraryLoads.Load(),
+		LibraryLoads: b.library.Loads(),
 		Subscribed:   b.hub.size(), InFlight: b.stored.len() + b.replicated.len(),
 	}
 }

@@ -226,6 +226,11 @@ local function publish(keys, args)
     end
   end
 
+  -- A user who may append and not ring would leave an event behind an error: refuse before the first write.
+  if not redis.acl_check_cmd(DOORBELL, key, '') or not redis.acl_check_cmd('PEXPIRE', key, '1') then
+    return fail('no_permission', 'the user needs +' .. string.lower(DOORBELL) .. ' and +pexpire, and the channel')
+  end
+
   local clock = now()
   if not info then
     add_genesis(key, clock)
