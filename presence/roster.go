@@ -150,6 +150,16 @@ func (r *Roster) coveredAt(user string) uint64 {
 // Next returns the After of the page that is still wanted, and whether one is.
 func (r *Roster) Next() (after string, wanted bool) { return r.next, r.loading || r.members == nil }
 
+// Settled reports whether the roster is what the channel was at Version: all pages are there, and the
+// changes have come as far as the newest page. Until then it is right member by member, each as of its
+// page or later.
+func (r *Roster) Settled() bool {
+	if r.members == nil || r.loading {
+		return false
+	}
+	return !slices.ContainsFunc(r.covered, func(c cover) bool { return c.version > r.version })
+}
+
 // Version returns the version that the roster has reached.
 func (r *Roster) Version() uint64 { return r.version }
 
@@ -158,5 +168,7 @@ func (r *Roster) Len() int { return len(r.members) }
 
 // Members returns the members known, ordered by user.
 func (r *Roster) Members() []Member {
-	return slices.SortedFunc(maps.Values(r.members), func(a, b Member) int { return strings.Compare(a.User, b.User) })
+	out := slices.AppendSeq(make([]Member, 0, len(r.members)), maps.Values(r.members))
+	slices.SortFunc(out, func(a, b Member) int { return strings.Compare(a.User, b.User) })
+	return out
 }
