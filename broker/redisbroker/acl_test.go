@@ -94,7 +94,6 @@ func TestWorkerUser(t *testing.T) {
 		{"FCALL", "tw_dead", 1, "tw:_dead", "jobs:42", "2-2", "c", "r", `{}`, 10},
 		{"FCALL_RO", "tw_read", 1, mine, "from", 0, 10, 1000},
 		{"XRANGE", mine, "-", "+"},
-		{"XREVRANGE", mine, "+", "-"},
 		{"XREAD", "STREAMS", mine, "0"},
 		{"XDEL", mine, "2-2"},
 		{"XTRIM", mine, "MAXLEN", 0},
@@ -142,11 +141,14 @@ func TestWorkerUserIsTheSmallest(t *testing.T) {
 		s.Do("ACL", "SETUSER", "worker", "-"+name)
 		s.Do("DEL", key("jobs:42"), key("jobs:42")+":seen:w/1")
 		// Redis 7.0 has other words for what a function may not do.
-		require.Regexp(t, "NOPERM|can't run this command", publish(), "without +%s", name)
+		require.Regexp(t, "NOPERM|can't run this command|no_permission", publish(), "without +%s", name)
+		if name != "wait" { // the functions look before they write
+			require.EqualValues(t, 0, s.Do("EXISTS", key("jobs:42")), "without +%s nothing is appended", name)
+		}
 		s.Do("ACL", "SETUSER", "worker", "+"+name)
 		taken++
 	}
-	require.Equal(t, 9, taken)
+	require.Equal(t, 10, taken)
 	require.NoError(t, publish())
 }
 

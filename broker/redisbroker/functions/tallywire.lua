@@ -16,8 +16,8 @@
 -- Errors.    "ERR tallywire <code> <text>"; codes are stable, texts are not.
 --
 -- A function is atomic but is not rolled back: everything is checked before the first write.
--- JSON is never parsed here. Numbers are doubles: offsets and stamps stay below 2^53 and are printed
--- with '%.0f', because '..' would round them to 14 digits.
+-- JSON is never parsed here. Numbers are doubles: offsets and stamps stay below 2^53. Stamps are kept as
+-- texts where they can be; what has more than 14 digits is printed with '%.0f', '..' would round it.
 
 -- Lines that end in a marker are replaced by the gateway that loads the library.
 local SHARDED = false --@sharded
@@ -28,6 +28,7 @@ local VERSION = 1
 local MAX_EVENT = 69632 -- 64 KB of data and 4 KB of attributes
 local MAX_ID = 512
 local MAX_NUMBER = 9007199254740991
+local SHORT = 99999999999999 -- what '..' prints exactly
 local EXACT_BELOW = 1000 -- shorter streams are trimmed exactly
 local GENESIS_TTL = 600000
 local KEEP_LEAST = 60000
@@ -154,8 +155,9 @@ local function head(info)
   return { last_id(info), first[1], previous(first) }
 end
 
+-- add_genesis opens a stream; stamp is a text.
 local function add_genesis(key, stamp)
-  local id = '1-' .. number(stamp)
+  local id = '1-' .. stamp
   redis.call('XADD', key, id, 'e', '', 'p', '0')
   return id
 end
@@ -181,6 +183,49 @@ local function parse_options(args, settings)
   return o, nil
 end
 
+-- tail returns the id of the last entry, or of the last one ever where none is retained; nil where there
+-- is no stream, or an error reply. XREVRANGE costs a third of XINFO.
+local function tail(key)
+  local entries = redis.pcall('XREVRANGE', key, '+', '-', 'COUNT', 1)
+  if entries.err then
+    return nil, entries
+  end
+  if entries[1] then
+    return entries[1][1], nil
+  end
+  local info, failed = stream_info(key)
+  return info and last_id(info), failed
+end
+
+local ZEROS = { '00000', '0000', '000', '00', '0', '' }
+
+-- stamp_after returns this server's clock as a stamp, raised above the one before. Stamps of 16 digits
+-- (until the year 2286) compare as texts.
+local function stamp_after(before)
+  local t = redis.call('TIME')
+  local stamp = t[1] .. ZEROS[#t[2]] .. t[2]
+  if #before == #stamp and before < stamp or before == '0' then
+    return stamp
+  end
+  return number(math.max(tonumber(stamp), tonumber(before) + 1))
+end
+
+-- duplicate_of returns the cursor that an event id has got already, or nil, or an error reply.
+local function duplicate_of(seen_key, offset, stamp)
+  local seen = redis.pcall('GET', seen_key)
+  if type(seen) == 'table' then
+    return nil, seen
+  end
+  if seen then
+    local seen_offset, seen_stamp = split(seen)
+    -- A cursor beyond the head belongs to a stream that is gone, and the event with it.
+    if seen_offset and seen_offset <= offset and seen_stamp <= stamp then
+      return seen, nil
+    end
+  end
+  return nil, nil
+end
+
 -- FCALL tw_publish 1 <prefix>:{<channel>} <event> [id=<dedupe key>] [maxlen=<n>] [ttl_ms=<n>]
 --   -> [cursor, 0 | 1 for a duplicate]
 local function publish(keys, args)
@@ -193,55 +238,53 @@ local function publish(keys, args)
   if bad then
     return bad
   end
-  local o, wrong = parse_options(args, retention(channel))
-  if wrong then
-    return wrong
+  local o = retention(channel)
+  if #args > 1 then
+    local wrong
+    o, wrong = parse_options(args, o)
+    if wrong then
+      return wrong
+    end
   end
-  local info, failed = stream_info(key)
+  local last, failed = tail(key)
   if failed then
     return failed
   end
-  local offset, stamp = 0, 0
-  if info then
-    offset, stamp = split(last_id(info))
-    if offset >= MAX_NUMBER or stamp >= MAX_NUMBER then
+  local offset, before = 0, '0'
+  if last then
+    local text
+    text, before = string.match(last, '^(%d+)%-(%d+)$')
+    offset = tonumber(text)
+    if offset >= MAX_NUMBER or #before > 16 then
       return fail('offset_overflow', 'the stream holds an id that is none of ours')
     end
   end
   local seen_key
   if o.id then
     seen_key = key .. ':seen:' .. o.id
-    local seen = redis.pcall('GET', seen_key)
-    if type(seen) == 'table' then
-      return seen
+    local seen, broken = duplicate_of(seen_key, offset, tonumber(before))
+    if broken then
+      return broken
     end
     if seen then
-      local seen_offset, seen_stamp = split(seen)
-      -- A cursor beyond the head belongs to a stream that is gone, and the event with it.
-      if seen_offset and seen_offset <= offset and seen_stamp <= stamp then
-        -- Written also for a duplicate: a WAIT that follows then covers the first one too.
-        redis.call('PEXPIRE', seen_key, o.dedupe)
-        return { seen, 1 }
-      end
+      -- Written also for a duplicate: a WAIT that follows then covers the first one too.
+      redis.call('PEXPIRE', seen_key, o.dedupe)
+      return { seen, 1 }
     end
   end
-
   -- A user who may append and not ring would leave an event behind an error: refuse before the first write.
-  if not redis.acl_check_cmd(DOORBELL, key, '') or not redis.acl_check_cmd('PEXPIRE', key, '1') then
-    return fail('no_permission', 'the user needs +' .. string.lower(DOORBELL) .. ' and +pexpire, and the channel')
+  if not redis.acl_check_cmd(DOORBELL, key, '') or not redis.acl_check_cmd('PEXPIRE', key, '1')
+    or seen_key and not redis.acl_check_cmd('SET', seen_key, '') then
+    return fail('no_permission', 'the user needs ' .. DOORBELL .. ' on the channel, PEXPIRE and SET')
   end
 
-  local clock = now()
-  if not info then
-    add_genesis(key, clock)
-    offset, stamp = 1, clock
+  local stamp = stamp_after(before)
+  if not last then
+    add_genesis(key, stamp)
+    offset, before = 1, stamp
+    stamp = stamp_after(before)
   end
-  local next_stamp = clock
-  if next_stamp <= stamp then
-    next_stamp = stamp + 1
-  end
-  local before = number(stamp)
-  local cursor = number(offset + 1) .. '-' .. number(next_stamp)
+  local cursor = (offset < SHORT and offset + 1 or number(offset + 1)) .. '-' .. stamp
   redis.call('XADD', key, 'MAXLEN', o.maxlen < EXACT_BELOW and '=' or '~', o.maxlen, cursor, 'e', event, 'p', before)
   redis.call('PEXPIRE', key, o.ttl)
   if seen_key then
@@ -265,7 +308,7 @@ local function open(keys)
     return failed
   end
   if not info then
-    local id = add_genesis(key, now())
+    local id = add_genesis(key, number(now()))
     redis.call('PEXPIRE', key, GENESIS_TTL)
     return { id, id, '0' }
   end
