@@ -27,7 +27,7 @@ type conn struct {
 	agent   string // User-Agent, clipped
 	since   int64  // flusher clock
 
-	told atomic.Bool // the directory is about to be told of the session
+	told    atomic.Bool // the directory is about to be told of the session
 	session session
 
 	lastRead atomic.Int64 // flusher clock

@@ -24,15 +24,15 @@ type Gateway struct {
 	traces   recorder
 	counters Counters
 
-	next     atomic.Uint64  // spreads connections over the flushers
-	conns    sync.WaitGroup // every goroutine of every connection
-	open     atomic.Int64
-	live     atomic.Int64 // connections with a session
+	next  atomic.Uint64  // spreads connections over the flushers
+	conns sync.WaitGroup // every goroutine of every connection
+	open  atomic.Int64
+	live  atomic.Int64 // connections with a session
 	// subscriptions that are being served
 	subscriptions atomic.Int64
-	gate     sync.RWMutex // held for reading while a connection is taken, for writing to stop that
-	draining atomic.Bool
-	started  time.Time
+	gate          sync.RWMutex // held for reading while a connection is taken, for writing to stop that
+	draining      atomic.Bool
+	started       time.Time
 
 	healthMu sync.Mutex // serialises notices of the broker's health
 	healthy  bool       // as the connections were told

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/namespace"
 	"github.com/tallywire/tallywire/presence"
@@ -64,7 +65,7 @@ type Options struct {
 
 // Limits bound what one connection may use.
 type Limits struct {
-	// Message is the largest client message in bytes (64 KB). A larger one is skipped and answered with
+	// Message is the largest client message in bytes (72 KB: an event of 64 KB and its frame). A larger one is skipped and answered with
 	// an error; one that is 16 times larger closes the connection with 1009.
 	Message int
 	// Subscriptions is the number of channels of a connection (1,000).
@@ -92,7 +93,7 @@ func (o *Options) setDefaults() {
 	def(&o.DrainWindow, 5*time.Second)
 	def(&o.Flushers, min(runtime.GOMAXPROCS(0), 64))
 	l := &o.Limits
-	def(&l.Message, 64<<10)
+	def(&l.Message, events.MaxEventBytes+8<<10)
 	def(&l.Subscriptions, 1000)
 	def(&l.Commands, 100_000)
 	def(&l.Inflight, 1024)

@@ -33,10 +33,10 @@ type session struct {
 
 	mu      sync.Mutex // guards the following
 	subs    []*subscription
-	stays   map[string]*stay // by channel: where the session is present
-	watched []string         // channels whose members it watches
-	index map[string]*subscription // when there are many
-	ended bool
+	stays   map[string]*stay         // by channel: where the session is present
+	watched []string                 // channels whose members it watches
+	index   map[string]*subscription // when there are many
+	ended   bool
 }
 
 // message handles one client message.

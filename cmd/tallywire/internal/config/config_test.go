@@ -80,7 +80,7 @@ func TestPrecedence(t *testing.T) {
 		s, from, _, err := load(t, environ, file, args...)
 		require.NoError(t, err)
 		want := map[string]config.Serve{
-			"default": {Ping: 25 * time.Second, MaxMessage: 65536},
+			"default": {Ping: 25 * time.Second, MaxMessage: 73728},
 			"file":    {Ping: 11 * time.Second, MaxMessage: 1101, Strict: true, GatewayID: "file", AllowedHosts: []string{"file.example", "two.example"}},
 			"env":     {Ping: 12 * time.Second, MaxMessage: 1202, Strict: true, GatewayID: "env", AllowedHosts: []string{"env.example", "two.example"}},
 			"flag":    {Ping: 13 * time.Second, MaxMessage: 1303, Strict: false, GatewayID: "flag", AllowedHosts: []string{"flag.example", "two.example"}},

@@ -36,7 +36,7 @@ type Serve struct {
 	Ping        time.Duration `group:"gateway" placeholder:"DURATION" default:"25s" help:"Silence after which a client is pinged (default ${default})."`
 	DrainWindow time.Duration `group:"gateway" placeholder:"DURATION" default:"5s" help:"Time over which clients are moved away at the end (default ${default})."`
 
-	MaxMessage       int           `group:"limits" placeholder:"BYTES" default:"65536" help:"Largest message of a client (default ${default})."`
+	MaxMessage       int           `group:"limits" placeholder:"BYTES" default:"73728" help:"Largest message of a client (default ${default})."`
 	MaxFrame         int           `group:"limits" placeholder:"BYTES" default:"65536" help:"About the largest message to a client (default ${default})."`
 	MaxSubscriptions int           `group:"limits" placeholder:"N" default:"1000" help:"Channels of one connection (default ${default})."`
 	MaxCommands      int           `group:"limits" placeholder:"N" default:"100000" help:"Frames a second of one connection (default ${default})."`

@@ -11,7 +11,6 @@ import (
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/membroker"
 	"github.com/tallywire/tallywire/broker/redisbroker"
-	"github.com/tallywire/tallywire/broker/relay"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
@@ -23,7 +22,7 @@ import (
 type store struct {
 	name        string // for logs, without secrets
 	broker      broker.Broker
-	dead        relay.Undertaker
+	dead        broker.DeadLetters
 	revocations auth.Revocations
 	client      redis.UniversalClient // nil for the embedded engine
 }
@@ -33,7 +32,7 @@ func openStore(c *config.Serve, spaces *namespace.Table, log zerolog.Logger) (*s
 		return &store{
 			name:   "embedded",
 			broker: membroker.NewStore(membroker.Options{Namespaces: spaces}).Broker(),
-			dead:   loggedDead{log}, revocations: auth.NewMemory(nil),
+			dead:   loggedDead{membroker.NewDead(maxDead), log}, revocations: auth.NewMemory(nil),
 		}, nil
 	}
 	redisconn.LogTo(func(message string) {
@@ -60,13 +59,18 @@ func (s *store) close() {
 	}
 }
 
-// loggedDead keeps the dead letters of the embedded engine in the log only: they end with the process, as
-// the engine's channels do.
-type loggedDead struct{ log zerolog.Logger }
+// maxDead is how many dead letters the embedded engine keeps.
+const maxDead = 10_000
 
-// Bury implements relay.Undertaker. The event itself is not logged.
-func (d loggedDead) Bury(_ context.Context, l broker.DeadLetter) error {
+// loggedDead logs the dead letters of the embedded engine too: they end with the process, as the engine's
+// channels do.
+type loggedDead struct {
+	broker.DeadLetters
+	log zerolog.Logger
+}
+
+func (d loggedDead) Bury(ctx context.Context, l broker.DeadLetter) error {
 	d.log.Warn().Str("event", "dead_letter").Str("channel", l.Channel).Stringer("cursor", l.Cursor).
 		Str("code", l.Code).Str("reason", l.Reason).Msg("an invalid event was skipped")
-	return nil
+	return d.DeadLetters.Bury(ctx, l)
 }
