@@ -8,6 +8,8 @@ type Stats struct {
 	Reaped uint64
 	// Moved counts writes that came too late: the session was elsewhere.
 	Moved uint64
+	// Told counts what the gateway told and the tracker took note of.
+	Told uint64
 	// Batches counts pipelines of writes, Failures operations of the store that failed, Overloaded entries
 	// that were refused because of MaxEntries.
 	Batches, Failures, Overloaded uint64

@@ -162,6 +162,7 @@ func (e *Engine) depart(k key, claim string, change func(*local)) (chan error, e
 // enqueueLocked makes an entry dirty and returns where its outcome will be told.
 func (e *Engine) enqueueLocked(l *local) chan error {
 	l.told++
+	e.stats.told.Add(1)
 	answer := make(chan error, 1)
 	l.waiters = append(l.waiters, waiter{l.told, answer})
 	e.queueLocked(l)
