@@ -169,10 +169,9 @@ func TestExactlyOnceThroughChurn(t *testing.T) {
 		for _, n := range random.Perm(channels)[:perClient] {
 			mine = append(mine, fmt.Sprintf("jobs:%d", n))
 		}
-		started := false
+		begun := 0
 		w.readers = func(channel string) *reading {
-			if !started {
-				started = true
+			if begun++; begun == perClient {
 				start <- struct{}{}
 			}
 			return books.reader(name, channel)
@@ -181,12 +180,18 @@ func TestExactlyOnceThroughChurn(t *testing.T) {
 	}
 	g.Go(func() error {
 		random := rand.New(rand.NewPCG(seed, clients)) //nolint:gosec // a test
+		awaitClient := func() error {
+			select {
+			case <-start:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 		for n := range channels * each {
-			if n < clients/2 { // half of them are there from the start
-				select {
-				case <-start:
-				case <-ctx.Done():
-					return ctx.Err()
+			if n < clients { // they come in while it goes on
+				if err := awaitClient(); err != nil {
+					return err
 				}
 			}
 			channel := fmt.Sprintf("jobs:%d", random.IntN(channels))
