@@ -46,7 +46,7 @@ func TestPanicOfTheChecker(t *testing.T) {
 
 	c.send(`{"type":"publish","id":1,"channel":"jobs:1","event":{"type":"x.panic"}}`)
 	c.expectError(wire.CodeInvalidEvent)
-	resp := r.post("/v1/publish", r.token("alice", nil), `{"channel":"jobs:1","event":{"type":"x.panic"}}`)
+	resp := r.post(r.token("alice", nil), `{"channel":"jobs:1","event":{"type":"x.panic"}}`)
 	require.Equal(t, http.StatusUnprocessableEntity, resp.status)
 
 	bad := r.publish("jobs:1", `{"type":"x.panic"}`) // past the gateway: checked on the broker's goroutine

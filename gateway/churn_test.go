@@ -36,7 +36,7 @@ type walker struct {
 
 func (w *walker) open(ctx context.Context) error {
 	w.frames = nil
-	ws, _, err := websocket.Dial(ctx, strings.Replace(w.rig.url, "http", "ws", 1)+"/v1/ws", nil)
+	ws, _, err := websocket.Dial(ctx, strings.Replace(w.rig.url, "http", "ws", 1)+"/v1/ws", nil) //nolint:bodyclose // an upgrade has none
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (w *walker) walk(ctx context.Context, channels []string, end int) error {
 // order: each receives each event of its channels once, in order.
 func TestExactlyOnceThroughChurn(t *testing.T) {
 	const clients, channels, each, perClient = 200, 20, 150, 4
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := newRig(t, rigOptions{
 		store:  membroker.NewStore(membroker.Options{Audit: 200 * time.Millisecond}),
@@ -162,7 +162,7 @@ func TestExactlyOnceThroughChurn(t *testing.T) {
 	start := make(chan struct{}, clients)
 	const end = 1 << 30
 	for i := range clients {
-		random := rand.New(rand.NewPCG(seed, uint64(i))) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		name := fmt.Sprintf("client-%d", i)
 		w := &walker{rig: r, name: name, token: r.token(name, nil), rand: random, at: map[string]*reading{}}
 		var mine []string
@@ -179,7 +179,7 @@ func TestExactlyOnceThroughChurn(t *testing.T) {
 		g.Go(func() error { return w.walk(ctx, mine, end) })
 	}
 	g.Go(func() error {
-		random := rand.New(rand.NewPCG(seed, clients)) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, clients))
 		awaitClient := func() error {
 			select {
 			case <-start:
@@ -235,7 +235,7 @@ func (l *ledger) send(ctx context.Context, b broker.Broker, channel string, valu
 // can be brought to the head of every channel.
 func TestSubscribeUnsubscribeRace(t *testing.T) {
 	const clients, channels, rounds = 50, 6, 60
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.RelayMaxEvents = 20 }})
 	ctx, cancel := context.WithTimeout(t.Context(), 6*patience)
@@ -266,7 +266,7 @@ func TestSubscribeUnsubscribeRace(t *testing.T) {
 	})
 	for i := range clients {
 		name := fmt.Sprintf("client-%d", i)
-		random := rand.New(rand.NewPCG(seed, uint64(i))) //nolint:gosec // a test
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		w := &walker{rig: r, name: name, token: r.token(name, nil), rand: random}
 		g.Go(func() error { return w.hop(walkCtx, channels, rounds) })
 	}

@@ -19,7 +19,7 @@ import (
 // answered it.
 func expelled(t *testing.T, r *rig) *rawClient {
 	t.Helper()
-	c := r.connectRaw(0, "alice", nil)
+	c := r.connectRaw(0, "alice")
 	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
 	require.Equal(t, "subscribed", c.next().Type)
 	for range 2 {
@@ -36,7 +36,7 @@ func oneError(o *gateway.Options) { o.Limits.Errors = 1 }
 
 func TestNoCommandIsExecutedAfterTheEnd(t *testing.T) {
 	r := newRig(t, rigOptions{change: oneError})
-	c := r.connectRaw(0, "alice", nil)
+	c := r.connectRaw(0, "alice")
 	var burst []byte
 	for _, message := range []string{`{"type":"dance"}`, `{"type":"dance"}`} {
 		burst = append(burst, masked(0x80|opText, []byte(message))...)
@@ -109,7 +109,7 @@ func TestPanicEndsItsConnectionOnly(t *testing.T) {
 	r.publish("jobs:1", event(1))
 	other.expect("event")
 
-	resp := r.post("/v1/publish", "boom", `{}`)
+	resp := r.post("boom", `{}`)
 	require.Equal(t, http.StatusInternalServerError, resp.status)
 	require.Equal(t, wire.CodeInternal, resp.problem(t).Code)
 	require.EqualValues(t, 4, r.gateway.Counters().Panics.Load())
@@ -159,8 +159,7 @@ func (b trickyBroker) Run(ctx context.Context, sink broker.Sink) error {
 	select {
 	case <-b.fail:
 		cancel()
-		<-ended
-		return errBroken
+		return errors.Join(errBroken, <-ended)
 	case err := <-ended:
 		return err
 	}

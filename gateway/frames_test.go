@@ -161,7 +161,7 @@ func TestBinaryMessages(t *testing.T) {
 // A message may come in any number of fragments, with control frames between them.
 func TestFragmentedMessages(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	c := r.connectRaw(0, "alice", nil)
+	c := r.connectRaw(0, "alice")
 	message := `{"type":"ping","pad":"` + strings.Repeat("x", 3000) + `"}`
 	var burst []byte
 	for i := range len(message) {
@@ -198,7 +198,7 @@ func TestViolationsOfWebSocket(t *testing.T) {
 		"negative length":   {0x80 | opText, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0},
 		"long ping":         masked(0x80|opPing, make([]byte, 126)),
 	} {
-		c := r.connectRaw(0, "alice", nil)
+		c := r.connectRaw(0, "alice")
 		_, err := c.conn.Write(burst)
 		require.NoError(t, err)
 		for err == nil {
@@ -215,6 +215,7 @@ func TestViolationsOfWebSocket(t *testing.T) {
 }
 
 func TestBeforeConnect(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.Limits.ConnectTimeout = time.Second }})
 	c := r.dial(nil)
 	for _, kind := range []string{"subscribe", "unsubscribe", "publish", "signal", "presence", "refresh", "dance"} {
@@ -304,7 +305,7 @@ func TestSessionNames(t *testing.T) {
 func TestFarTooLargeMessage(t *testing.T) {
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.Limits.Message = 2048 }})
 	for range 5 {
-		c := r.connectRaw(0, "alice", nil)
+		c := r.connectRaw(0, "alice")
 		c.write(0x80|opText, make([]byte, 6<<20))
 		_, err := c.tryNext()
 		require.Equal(t, closedWith(wire.CloseTooBig), err)

@@ -141,7 +141,7 @@ func (r *rig) dial(header http.Header) *client {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ws, resp, err := websocket.Dial(ctx, strings.Replace(r.url, "http", "ws", 1)+"/v1/ws",
+	ws, resp, err := websocket.Dial(ctx, strings.Replace(r.url, "http", "ws", 1)+"/v1/ws", //nolint:bodyclose // an upgrade has none
 		&websocket.DialOptions{HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}})
 	require.NoError(r.t, err)
 	require.Equal(r.t, wire.Subprotocol, resp.Header.Get("Sec-WebSocket-Protocol"))

@@ -16,8 +16,9 @@ import (
 )
 
 func TestHeartbeat(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.Ping = time.Second }})
-	answering, silent := r.connectRaw(0, "alice", nil), r.connectRaw(0, "bob", nil)
+	answering, silent := r.connectRaw(0, "alice"), r.connectRaw(0, "bob")
 	answering.send(`{"type":"ping"}`)
 	require.Equal(t, "pong", answering.next().Type)
 
@@ -80,10 +81,10 @@ func TestOutageOfTheStore(t *testing.T) {
 	require.True(t, late.expect("degraded").Degraded)
 
 	token := r.token("alice", nil)
-	resp := r.post("/v1/publish", token, `{"channel":"jobs:1","event":{"type":"x"}}`)
+	resp := r.post(token, `{"channel":"jobs:1","event":{"type":"x"}}`)
 	require.Equal(t, http.StatusServiceUnavailable, resp.status)
 	require.True(t, resp.problem(t).Retry)
-	require.Equal(t, http.StatusMultiStatus, r.post("/v1/publish", token, `{"events":[{"channel":"jobs:1","event":{"type":"x"}}]}`).status)
+	require.Equal(t, http.StatusMultiStatus, r.post(token, `{"events":[{"channel":"jobs:1","event":{"type":"x"}}]}`).status)
 	require.Equal(t, http.StatusServiceUnavailable, r.get("/v1/channels/jobs:1/events", token, nil).status)
 	require.Equal(t, http.StatusServiceUnavailable, r.get("/readyz", "", nil).status)
 	require.Equal(t, http.StatusOK, r.get("/healthz", "", nil).status)

@@ -121,7 +121,7 @@ func (l *ledger) verify() (violations []string) {
 // TestLedgerFindsDamage proves that the judgement sees what it is there for.
 func TestLedgerFindsDamage(t *testing.T) {
 	cursor := func(offset int) broker.Cursor {
-		return broker.Cursor{Offset: uint64(offset), Stamp: uint64(1000 + offset)} //nolint:gosec // small
+		return broker.Cursor{Offset: uint64(offset), Stamp: uint64(1000 + offset)}
 	}
 	whole := func() *ledger {
 		l := &ledger{}

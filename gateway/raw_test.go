@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -69,10 +68,10 @@ func (r *rig) dialRaw(receive int) *rawClient {
 }
 
 // connectRaw is dialRaw with a session of user.
-func (r *rig) connectRaw(receive int, user string, p *auth.Permissions) *rawClient {
+func (r *rig) connectRaw(receive int, user string) *rawClient {
 	r.t.Helper()
 	c := r.dialRaw(receive)
-	c.send(`{"type":"connect","token":"%s"}`, r.token(user, p))
+	c.send(`{"type":"connect","token":"%s"}`, r.token(user, nil))
 	require.Equal(r.t, "connected", c.next().Type)
 	return c
 }

@@ -40,9 +40,10 @@ func (a answer) decode(t *testing.T, v any) {
 	require.NoError(t, json.Unmarshal([]byte(a.body), v), a.body)
 }
 
-func (r *rig) post(path, token, body string) answer {
+// post publishes over HTTP.
+func (r *rig) post(token, body string) answer {
 	r.t.Helper()
-	return r.request(http.MethodPost, path, token, nil, strings.NewReader(body))
+	return r.request(http.MethodPost, "/v1/publish", token, nil, strings.NewReader(body))
 }
 
 func (r *rig) get(path, token string, header http.Header) answer {

@@ -30,7 +30,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	last := *live.subscribe("jobs:1", "").Head
 	stuck := make([]*rawClient, 10)
 	for i := range stuck {
-		stuck[i] = r.connectRaw(4096, "alice", nil)
+		stuck[i] = r.connectRaw(4096, "alice")
 		stuck[i].send(`{"type":"subscribe","channel":"jobs:1"}`)
 		require.Equal(t, "subscribed", stuck[i].next().Type)
 	}
@@ -65,14 +65,14 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	require.Less(t, got.Offset, last.Offset)
 	back := r.connect("alice", nil)
 	require.True(t, back.subscribe("jobs:1", fmt.Sprintf(`,"cursor":"%s"`, got)).Resumed)
-	require.Equal(t, last, back.collect(got, int(last.Offset-got.Offset))) //nolint:gosec // small
+	require.Equal(t, last, back.collect(got, int(last.Offset-got.Offset)))
 }
 
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // fits
+	return int64(m.HeapAlloc)
 }
 
 // A client that reads more slowly than events are published falls behind what the relay keeps, and
@@ -82,7 +82,7 @@ func TestClientThatReadsSlowly(t *testing.T) {
 		o.RelayMaxEvents, o.RelayMaxBytes = 16, 64<<10
 		o.Limits.Frame = 16 << 10
 	}})
-	c := r.connectRaw(4096, "alice", nil)
+	c := r.connectRaw(4096, "alice")
 	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
 	last := *c.next().Head
 	const total = 1200
@@ -110,7 +110,7 @@ func TestClientThatReadsSlowly(t *testing.T) {
 // Signals that a slow reader has no room for are lost, and counted.
 func TestLostSignalsAreCounted(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	c := r.connectRaw(4096, "alice", nil)
+	c := r.connectRaw(4096, "alice")
 	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
 	require.Equal(t, "subscribed", c.next().Type)
 	sender := r.connect("bob", nil)
@@ -139,7 +139,7 @@ func TestClientThatOnlyAsks(t *testing.T) {
 		o.Limits.WriteTimeout = time.Second
 		o.Limits.Commands = 1e9
 	}})
-	c := r.connectRaw(4096, "alice", nil)
+	c := r.connectRaw(4096, "alice")
 	message := masked(0x80|opText, []byte("["+strings.Repeat(`{"type":"ping"},`, 255)+`{"type":"ping"}]`))
 	started := time.Now()
 	before := heap()
@@ -157,7 +157,7 @@ func TestClientThatOnlyAsks(t *testing.T) {
 // A reader whose events are trimmed while it is stuck is told so, once.
 func TestSlowReaderMeetsTheRetention(t *testing.T) {
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.RelayMaxEvents = 16 }})
-	c := r.connectRaw(4096, "alice", nil)
+	c := r.connectRaw(4096, "alice")
 	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
 	last := *c.next().Head
 	var newest broker.Cursor

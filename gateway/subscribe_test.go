@@ -182,6 +182,7 @@ func TestBusyChannelDoesNotStarveOthers(t *testing.T) {
 
 // A namespace that collects for long must not slow down another one of the same connection.
 func TestLongFlushDoesNotDelayOthers(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	r := newRig(t, rigOptions{namespaces: map[string]namespace.Options{
 		"slow": {Flush: 10 * time.Second}, "fast": {Flush: time.Second},
 	}})

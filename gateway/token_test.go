@@ -24,6 +24,7 @@ func mint(t testing.TB, user, id string, p *auth.Permissions, issued time.Time, 
 }
 
 func TestExpiredToken(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	r := newRig(t, rigOptions{})
 	expired := mint(t, "alice", "", nil, time.Now().Add(-time.Hour), time.Minute)
 	c := r.dial(nil)
@@ -44,6 +45,7 @@ func TestExpiredToken(t *testing.T) {
 }
 
 func TestRevokedToken(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	list := auth.NewMemory(nil)
 	authenticator, err := auth.New(auth.Options{Secret: secret, Revocations: list, RevocationsEvery: time.Minute})
 	require.NoError(t, err)
@@ -82,6 +84,7 @@ func TestRevokedToken(t *testing.T) {
 }
 
 func TestRefresh(t *testing.T) {
+	t.Parallel() // it waits for the clock
 	r := newRig(t, rigOptions{})
 	c := r.dial(nil)
 	c.send(`{"type":"connect","token":"%s"}`, mint(t, "alice", "", nil, time.Now(), 2*time.Second))

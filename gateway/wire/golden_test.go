@@ -35,41 +35,57 @@ var serverFrames = []struct {
 	{"connected without expiry, names that need escapes", func(b []byte) []byte {
 		return wire.AppendConnected(b, nil, wire.Connected{Session: "a\"\\\u2028\n\x7f", User: "bad\xffutf8", Gateway: "gw"})
 	}, wire.Frame{Type: "connected", Session: "a\"\\\u2028\n\x7f", User: "bad\ufffdutf8", Gateway: "gw"}},
-	{"refreshed", func(b []byte) []byte { return wire.AppendRefreshed(b, []byte(`"r"`), 1795521600) },
-		wire.Frame{Type: "refreshed", ID: []byte(`"r"`), Expires: 1795521600}},
+	{
+		"refreshed", func(b []byte) []byte { return wire.AppendRefreshed(b, []byte(`"r"`), 1795521600) },
+		wire.Frame{Type: "refreshed", ID: []byte(`"r"`), Expires: 1795521600},
+	},
 	{"subscribed and resumed", func(b []byte) []byte {
 		return wire.AppendSubscribed(b, id, "jobs:42", cursor, head, true)
 	}, wire.Frame{Type: "subscribed", ID: id, Channel: "jobs:42", Cursor: &cursor, Head: &head, Resumed: true}},
 	{"subscribed from now on", func(b []byte) []byte {
 		return wire.AppendSubscribed(b, nil, "jobs:42", head, head, false)
 	}, wire.Frame{Type: "subscribed", Channel: "jobs:42", Cursor: &head, Head: &head}},
-	{"unsubscribed", func(b []byte) []byte { return wire.AppendUnsubscribed(b, id, "jobs:42") },
-		wire.Frame{Type: "unsubscribed", ID: id, Channel: "jobs:42"}},
+	{
+		"unsubscribed", func(b []byte) []byte { return wire.AppendUnsubscribed(b, id, "jobs:42") },
+		wire.Frame{Type: "unsubscribed", ID: id, Channel: "jobs:42"},
+	},
 	{"published", func(b []byte) []byte {
 		return wire.AppendPublished(b, id, broker.Receipt{Cursor: cursor, Ack: "replicated"})
 	}, wire.Frame{Type: "published", ID: id, Cursor: &cursor, Ack: "replicated"}},
 	{"published before", func(b []byte) []byte {
 		return wire.AppendPublished(b, id, broker.Receipt{Cursor: cursor, Ack: "stored", Duplicate: true})
 	}, wire.Frame{Type: "published", ID: id, Cursor: &cursor, Ack: "stored", Duplicate: true}},
-	{"signal answered", func(b []byte) []byte { return wire.AppendPublished(b, id, broker.Receipt{}) },
-		wire.Frame{Type: "published", ID: id}},
-	{"reset", func(b []byte) []byte { return wire.AppendReset(b, "jobs:42", wire.ReasonTrimmed, cursor, head) },
-		wire.Frame{Type: "reset", Channel: "jobs:42", Reason: "trimmed", Cursor: &cursor, Head: &head}},
+	{
+		"signal answered", func(b []byte) []byte { return wire.AppendPublished(b, id, broker.Receipt{}) },
+		wire.Frame{Type: "published", ID: id},
+	},
+	{
+		"reset", func(b []byte) []byte { return wire.AppendReset(b, "jobs:42", wire.ReasonTrimmed, cursor, head) },
+		wire.Frame{Type: "reset", Channel: "jobs:42", Reason: "trimmed", Cursor: &cursor, Head: &head},
+	},
 	{"event", func(b []byte) []byte {
 		return wire.AppendEventClose(wire.AppendEventOpen(b, "jobs:42", cursor, []byte(`{"type":"x","data":[1]}`)), 0)
 	}, wire.Frame{Type: "event", Channel: "jobs:42", Cursor: &cursor, Event: []byte(`{"type":"x","data":[1]}`)}},
 	{"event after skipped ones", func(b []byte) []byte {
 		return wire.AppendEventClose(wire.AppendEventOpen(b, "jobs:42", cursor, []byte(`{"type":"x"}`)), 3)
 	}, wire.Frame{Type: "event", Channel: "jobs:42", Cursor: &cursor, Event: []byte(`{"type":"x"}`), Skipped: 3}},
-	{"skip", func(b []byte) []byte { return wire.AppendSkip(b, "jobs:42", cursor, 2) },
-		wire.Frame{Type: "skip", Channel: "jobs:42", Cursor: &cursor, Skipped: 2}},
-	{"signal", func(b []byte) []byte { return wire.AppendSignal(b, "jobs:42", []byte(`{"type":"x"}`)) },
-		wire.Frame{Type: "signal", Channel: "jobs:42", Event: []byte(`{"type":"x"}`)}},
+	{
+		"skip", func(b []byte) []byte { return wire.AppendSkip(b, "jobs:42", cursor, 2) },
+		wire.Frame{Type: "skip", Channel: "jobs:42", Cursor: &cursor, Skipped: 2},
+	},
+	{
+		"signal", func(b []byte) []byte { return wire.AppendSignal(b, "jobs:42", []byte(`{"type":"x"}`)) },
+		wire.Frame{Type: "signal", Channel: "jobs:42", Event: []byte(`{"type":"x"}`)},
+	},
 	{"moving", func(b []byte) []byte { return wire.AppendMoving(b, 1200) }, wire.Frame{Type: "moving", AfterMS: 1200}},
-	{"degraded", func(b []byte) []byte { return wire.AppendDegraded(b, true, `no "pong"`, 1795514000000) },
-		wire.Frame{Type: "degraded", Degraded: true, Reason: `no "pong"`, SinceMS: 1795514000000}},
-	{"whole again", func(b []byte) []byte { return wire.AppendDegraded(b, false, "", 1795514000001) },
-		wire.Frame{Type: "degraded", SinceMS: 1795514000001}},
+	{
+		"degraded", func(b []byte) []byte { return wire.AppendDegraded(b, true, `no "pong"`, 1795514000000) },
+		wire.Frame{Type: "degraded", Degraded: true, Reason: `no "pong"`, SinceMS: 1795514000000},
+	},
+	{
+		"whole again", func(b []byte) []byte { return wire.AppendDegraded(b, false, "", 1795514000001) },
+		wire.Frame{Type: "degraded", SinceMS: 1795514000001},
+	},
 	{"error with everything", func(b []byte) []byte {
 		return wire.AppendError(b, id, &wire.Error{
 			Code: wire.CodeInvalidEvent, Message: "data.percent: must be <= 100", Path: "/data/percent", Channel: "jobs:42",
