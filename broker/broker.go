@@ -30,6 +30,9 @@ type Publication struct {
 	ID string
 	// Ack is the acknowledgement wanted; empty means the namespace's.
 	Ack namespace.Ack
+	// Vetted says that the event passed validation in this process. The embedded engine hands it on with
+	// the entry; Redis does not, since there anybody may publish.
+	Vetted bool
 	// Ephemeral events are signals: they reach current subscribers, are not in the log, and get no cursor.
 	Ephemeral bool
 }

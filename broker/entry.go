@@ -9,6 +9,8 @@ type Entry struct {
 	// Event is the event's JSON as it was published. It is empty for the genesis entry, which opens a
 	// stream and is never delivered. It must not be changed.
 	Event []byte
+	// Vetted says that this process has validated the event before it was published.
+	Vetted bool
 }
 
 // Genesis reports whether e only opens its stream.

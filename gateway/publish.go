@@ -86,7 +86,7 @@ func (g *Gateway) prepare(who *auth.Principal, channel string, raw []byte, ack s
 	if bad != nil {
 		return p, bad
 	}
-	p.Channel = clip(channel)
+	p.Channel, p.Vetted = clip(channel), true
 	if p.Event = withSource(raw, env, who); len(p.Event) > events.MaxEventBytes {
 		return p, &wire.Error{
 			Code: wire.CodeInvalidEvent, Message: "too large with the source that the gateway adds", Channel: p.Channel,

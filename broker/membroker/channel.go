@@ -89,7 +89,7 @@ func (c *channel) publish(p *broker.Publication) (r broker.Receipt, ok bool, err
 		return broker.Receipt{}, true, err
 	}
 	c.open(now)
-	e := c.append(now, p.Event)
+	e := c.append(now, p.Event, p.Vetted)
 	c.expires = now + c.opts.TTL.Microseconds()
 	if p.ID != "" {
 		c.seen.put(p.ID, e.Cursor, now+c.opts.Dedupe.Microseconds(), c.store.o.MaxSeen)
@@ -208,19 +208,19 @@ func (c *channel) open(now int64) {
 		return
 	}
 	c.exists = true
-	c.append(now, nil)
+	c.append(now, nil, false)
 	c.expires = now + GenesisTTL.Microseconds()
 }
 
 // append adds an entry and trims the log. The caller holds mu.
-func (c *channel) append(now int64, event []byte) broker.Entry {
+func (c *channel) append(now int64, event []byte, vetted bool) broker.Entry {
 	limit := int(min(c.opts.MaxLen, 1<<40))
 	freed := int64(0)
 	for c.log.n >= limit {
 		freed += int64(len(c.log.popFront().Event)) + entryCost
 		c.n.trimmed++
 	}
-	e := broker.Entry{Prev: c.last.Stamp, Event: event}
+	e := broker.Entry{Prev: c.last.Stamp, Event: event, Vetted: vetted}
 	e.Cursor.Offset = c.last.Offset + 1
 	e.Cursor.Stamp = max(uint64(max(now, 0)), c.last.Stamp+1, c.floor+1)
 	c.last = e.Cursor

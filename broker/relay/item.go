@@ -14,7 +14,11 @@ type item struct {
 	cursor broker.Cursor
 	prev   uint64
 	// frame is the event frame without its closing brace; nil for an entry that is not delivered.
-	frame   []byte
+	frame []byte
+	// alone is the message that holds just this event, and framed the same with the transport's header: most
+	// readers that keep up get one event at a time. They share the frame's memory.
+	alone, framed []byte
+
 	subject string
 	kind    kind
 	// skipped is how many published events this item stands for without delivering them: 1 for an
@@ -53,7 +57,7 @@ func (r *Relay) encode(e broker.Entry) item {
 	if e.Genesis() {
 		return it
 	}
-	env, terminal, err := r.vet(e.Event)
+	env, terminal, err := r.vet(e)
 	if err != nil {
 		it.skipped = 1
 		it.bad = &badEvent{event: e.Event, cause: err}
@@ -67,14 +71,24 @@ func (r *Relay) encode(e broker.Entry) item {
 		}
 	}
 	event := events.Compact(e.Event)
-	frame := make([]byte, 0, len(event)+len(r.channel)+88)
-	it.frame = wire.AppendEventOpen(frame, r.channel, e.Cursor, event)
+	buf := make([]byte, headroom, headroom+len(event)+len(r.channel)+92)
+	buf = wire.AppendEventOpen(append(buf, '['), r.channel, e.Cursor, event)
+	it.frame = buf[headroom+1:]
+	buf = append(wire.AppendEventClose(buf, 0), ']')
+	it.alone = buf[headroom:]
+	if framing := r.hub.options.Framing; framing != nil {
+		it.framed = buf[headroom-framing(buf[:headroom], len(it.alone)):]
+	}
 	return it
 }
 
 // vet validates an event. A validator that panics refuses the event, so that one event cannot end every
 // gateway that it reaches.
-func (r *Relay) vet(event []byte) (env events.Envelope, terminal bool, err error) {
+func (r *Relay) vet(e broker.Entry) (env events.Envelope, terminal bool, err error) {
+	if e.Vetted && !r.latest {
+		return env, false, nil // by the gateway that this relay belongs to, and no more is asked of it
+	}
+	event := e.Event
 	defer func() {
 		if p := recover(); p != nil {
 			err = &events.InvalidError{Message: fmt.Sprintf("validation panicked: %v", p)}

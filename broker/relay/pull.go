@@ -118,6 +118,12 @@ func (r *Relay) buildLocked(pos Position, items []item, limit int) Batch {
 		size += len(items[n].frame) + 24
 	}
 	b.final = n < len(items)
+	if n == 1 && items[0].frame != nil && pos.signals == r.signalSeq {
+		b.Message, b.Framed, b.Events = items[0].alone, items[0].framed, 1
+		b.Next.Cursor = items[0].cursor
+		b.More = items[0].cursor != r.log.head
+		return b
+	}
 	b.More = b.final || (n > 0 && items[n-1].cursor != r.log.head)
 	keep := func(int) bool { return true }
 	if r.latest && n > 1 {
