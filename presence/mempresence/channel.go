@@ -173,7 +173,7 @@ func same(a, b presence.Member) bool {
 // change gives a change its version.
 func (c *channel) change(a presence.Action, m presence.Member, now time.Time) presence.Change {
 	prev := c.version
-	c.version = max(prev+1, uint64(max(0, now.UnixMicro()))) //nolint:gosec // not negative
+	c.version = max(prev+1, uint64(max(0, now.UnixMicro())))
 	c.touched = now
 	return presence.Change{Channel: c.name, Version: c.version, Prev: prev, Action: a, Member: m}
 }

@@ -22,7 +22,7 @@ func (v *view) leaseLocked(gateway string, now time.Time) (lease, bool) {
 // Acquire implements engine.Store.
 func (v *view) Acquire(ctx context.Context, gateway string, ttl time.Duration, info []byte) (o engine.Owner, err error) {
 	err = v.enter(ctx, func(now time.Time) {
-		o = engine.Owner{Gateway: gateway, Incarnation: uint64(max(1, now.UnixMicro()))} //nolint:gosec // positive
+		o = engine.Owner{Gateway: gateway, Incarnation: uint64(max(1, now.UnixMicro()))}
 		for other := range v.index {
 			if other.Gateway == gateway {
 				o.Incarnation = max(o.Incarnation, other.Incarnation+1)

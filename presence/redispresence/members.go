@@ -14,7 +14,7 @@ import (
 )
 
 // sweepLimit bounds the sessions that one call of a function ends, and so the time it keeps Redis busy.
-const sweepLimit = 200
+const sweepLimit = 100
 
 // Apply implements engine.Store.
 func (s *store) Apply(ctx context.Context, o engine.Owner, ops []engine.Op) []engine.Result {

@@ -26,7 +26,8 @@ func (s *store) leaseKey(gateway string) string   { return s.prefix + ":gateway:
 func (s *store) indexKey() string                 { return s.prefix + ":_gateways" }
 
 // listKey and closedKey share a slot. No channel's name has a '/'.
-func (s *store) listKey(o engine.Owner) string   { return s.prefix + ":{" + o.String() + "}:channels" }
+func (s *store) listKey(o engine.Owner) string { return s.prefix + ":{" + o.String() + "}:channels" }
+
 func (s *store) closedKey(o engine.Owner) string { return s.prefix + ":{" + o.String() + "}:closed" }
 
 // userKey escapes the user's id, which may have any characters; escaped, it has no braces.
@@ -48,9 +49,9 @@ func (s *store) pipeline(ctx context.Context, commands [][]any) ([]*redis.Cmd, e
 	cmds := s.exec(ctx, commands)
 	var again [][]any
 	var where []int
-	for i, c := range cmds {
-		if redisfn.NotFound(c.Err()) {
-			again = append(again, commands[i])
+	for i, command := range commands {
+		if redisfn.NotFound(cmds[i].Err()) {
+			again = append(again, command)
 			where = append(where, i)
 		}
 	}

@@ -71,7 +71,7 @@ func (e *Engine) Run(ctx context.Context, sink presence.Sink) error {
 	g.Go(func() error { e.expireLoop(ctx); return nil })
 	err := g.Wait()
 	e.stop()
-	e.leave()
+	e.leave(context.WithoutCancel(ctx))
 	return err
 }
 
@@ -85,14 +85,14 @@ func (e *Engine) stop() {
 
 // leave gives the lease up. What is still here goes into grace, counted from now, by the hands of the
 // gateways that are left.
-func (e *Engine) leave() {
+func (e *Engine) leave(ctx context.Context) {
 	e.mu.Lock()
 	owner, rest := e.owner, len(e.table)+len(e.due.at)
 	e.mu.Unlock()
 	if owner.Incarnation == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), e.options.Timeout)
+	ctx, cancel := e.within(ctx)
 	defer cancel()
 	var err error
 	if rest == 0 {
@@ -163,15 +163,13 @@ func poke(c chan struct{}) {
 	}
 }
 
-// pause waits for d or until ctx ends, and reports whether ctx goes on.
-func pause(ctx context.Context, d time.Duration) bool {
+// pause waits for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return ctx.Err() == nil
 	case <-ctx.Done():
-		return false
 	}
 }
 

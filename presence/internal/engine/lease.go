@@ -41,7 +41,7 @@ func (e *Engine) holdLease(ctx context.Context) {
 			e.beQuiet()
 			e.failWaiting(err)
 			pause(ctx, rand.N(backoff)+backoff/2)
-			backoff = min(2*backoff, lastBackoff)
+			backoff = min(2*backoff, e.lastBackoff())
 			continue
 		}
 		backoff = firstBackoff

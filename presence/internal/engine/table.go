@@ -85,6 +85,9 @@ func (e *Engine) Leave(ctx context.Context, exit presence.Exit) error {
 
 // tell changes an entry and waits until the store has it.
 func (e *Engine) tell(ctx context.Context, k key, claim string, enter bool, change func(*local)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	ctx, cancel := e.within(ctx)
 	defer cancel()
 	var answer chan error

@@ -12,8 +12,13 @@ import (
 const (
 	batchSize    = 128
 	firstBackoff = 50 * time.Millisecond
-	lastBackoff  = time.Second
 )
+
+// lastBackoff bounds the pause between two attempts well below the time that gateways leave each other
+// after an outage.
+func (e *Engine) lastBackoff() time.Duration {
+	return max(firstBackoff, min(time.Second, e.options.TTL/6))
+}
 
 // sent is an entry as it went into a batch.
 type sent struct {
@@ -40,7 +45,7 @@ func (e *Engine) write(ctx context.Context) {
 			if err != nil {
 				e.stats.failures.Add(1)
 				pause(ctx, rand.N(backoff)+backoff/2)
-				backoff = min(2*backoff, lastBackoff)
+				backoff = min(2*backoff, e.lastBackoff())
 				continue
 			}
 			backoff = firstBackoff
