@@ -54,7 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 			r.program.Listening(public, admin)
 		}
 	}
-	s, err := server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening})
+	s, err := server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion()})
 	if err != nil {
 		return err
 	}

@@ -55,3 +55,9 @@ func buildVersion() (v, c string) {
 	}
 	return v, c
 }
+
+// shortVersion is the version alone.
+func shortVersion() string {
+	v, _ := buildVersion()
+	return v
+}

@@ -34,6 +34,7 @@ type Serve struct {
 
 	GatewayID   string        `name:"gateway-id" group:"gateway" placeholder:"NAME" help:"Name of this gateway, unique among those of one store (default: host name and a random part)."`
 	Ping        time.Duration `group:"gateway" placeholder:"DURATION" default:"25s" help:"Silence after which a client is pinged (default ${default})."`
+	LeaseTTL    time.Duration `name:"lease-ttl" group:"gateway" placeholder:"DURATION" default:"10s" help:"How long the members of a gateway that has died stay; the same for all gateways of one store (default ${default})."`
 	DrainWindow time.Duration `group:"gateway" placeholder:"DURATION" default:"5s" help:"Time over which clients are moved away at the end (default ${default})."`
 
 	MaxMessage       int           `group:"limits" placeholder:"BYTES" default:"73728" help:"Largest message of a client (default ${default})."`

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tallywire/tallywire/internal/redisconn"
+	"github.com/tallywire/tallywire/presence"
 )
 
 // problem is a setting that is wrong.
@@ -100,6 +101,7 @@ func (s *Serve) validateRanges(check func(string, error)) {
 		value, low, high time.Duration
 	}{
 		{"ping", s.Ping, time.Second, 10 * time.Minute},
+		{"lease-ttl", s.LeaseTTL, presence.MinTTL, presence.MaxTTL},
 		{"drain-window", s.DrainWindow, 10 * time.Millisecond, 10 * time.Minute},
 		{"write-timeout", s.WriteTimeout, 100 * time.Millisecond, 5 * time.Minute},
 		{"connect-timeout", s.ConnectTimeout, 100 * time.Millisecond, 5 * time.Minute},

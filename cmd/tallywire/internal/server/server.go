@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -19,6 +21,7 @@ import (
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/namespace"
+	"github.com/tallywire/tallywire/presence"
 )
 
 // shutdownTimeout bounds the end of HTTP requests that are under way after the drain.
@@ -29,6 +32,8 @@ type Options struct {
 	// Settings are complete and valid.
 	Settings *config.Serve
 	Log      zerolog.Logger
+	// Version is the program's.
+	Version string
 	// Listening, where set, is told the addresses before the first connection is taken. admin is nil
 	// where there is no admin listener.
 	Listening func(public, admin net.Addr)
@@ -41,6 +46,7 @@ type Server struct {
 	listening func(public, admin net.Addr)
 
 	id       string
+	version  string
 	store    *store
 	registry *events.Registry
 	auth     *auth.Authenticator
@@ -49,7 +55,7 @@ type Server struct {
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
 func New(o Options) (*Server, error) {
-	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, id: o.Settings.GatewayID}
+	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, id: o.Settings.GatewayID, version: o.Version}
 	if s.listening == nil {
 		s.listening = func(net.Addr, net.Addr) {}
 	}
@@ -65,7 +71,8 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schemas: %w", err)
 	}
-	s.store, err = openStore(s.settings, spaces, s.log)
+	lease := presence.Options{Gateway: s.id, Version: o.Version, Address: s.settings.AdminListen, TTL: s.settings.LeaseTTL}
+	s.store, err = openStore(s.settings, lease, spaces, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +100,7 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 	}
 	s.gateway, err = gateway.New(gateway.Options{
 		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
-		Dead: s.store.dead, Log: s.log,
+		Dead: s.store.dead, Log: s.log, Presence: s.store.presence, Directory: s.store.directory, Version: s.version,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Limits: gateway.Limits{
 			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
@@ -188,9 +195,13 @@ func defaultID() string {
 	if err != nil || host == "" {
 		host = "gateway"
 	}
-	if len(host) > 50 {
-		host = host[:50]
-	}
+	host = strings.Map(func(r rune) rune { // what a gateway's id may hold
+		if r < 0x80 && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r)) {
+			return r
+		}
+		return '-'
+	}, host)
+	host = host[:min(len(host), 50)]
 	var b [3]byte
 	rand.Read(b[:]) // it never fails, and fills b always
 	return host + "-" + hex.EncodeToString(b[:])

@@ -16,6 +16,9 @@ import (
 	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
 	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/namespace"
+	"github.com/tallywire/tallywire/presence"
+	"github.com/tallywire/tallywire/presence/mempresence"
+	"github.com/tallywire/tallywire/presence/redispresence"
 )
 
 // store is what keeps the events, and what else all gateways share.
@@ -24,15 +27,22 @@ type store struct {
 	broker      broker.Broker
 	dead        broker.DeadLetters
 	revocations auth.Revocations
+	presence    presence.Tracker
+	directory   presence.Directory
 	client      redis.UniversalClient // nil for the embedded engine
 }
 
-func openStore(c *config.Serve, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
+func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
 	if c.Redis == "" {
+		tracker, err := mempresence.NewStore(mempresence.StoreOptions{}).Tracker(lease)
+		if err != nil {
+			return nil, err
+		}
 		return &store{
 			name:   "embedded",
 			broker: membroker.NewStore(membroker.Options{Namespaces: spaces}).Broker(),
 			dead:   loggedDead{membroker.NewDead(maxDead), log}, revocations: auth.NewMemory(nil),
+			presence: tracker, directory: tracker,
 		}, nil
 	}
 	redisconn.LogTo(func(message string) {
@@ -42,13 +52,21 @@ func openStore(c *config.Serve, spaces *namespace.Table, log zerolog.Logger) (*s
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b, err := redisbroker.New(client, redisbroker.Options{Prefix: c.RedisPrefix, Namespaces: spaces})
+	tracker, err := redispresence.New(client, redispresence.Options{Options: lease, Prefix: c.RedisPrefix})
+	if err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	b, err := redisbroker.New(client, redisbroker.Options{
+		Prefix: c.RedisPrefix, Namespaces: spaces, Presence: tracker.Hear,
+	})
 	if err != nil {
 		_ = client.Close()
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	return &store{
 		name: target.String(), broker: b, dead: b, revocations: redisrevoke.New(client, c.RedisPrefix), client: client,
+		presence: tracker, directory: tracker,
 	}, nil
 }
 
