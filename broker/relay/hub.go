@@ -51,6 +51,8 @@ type Counters struct {
 	Pages     atomic.Uint64 // pages read for readers that were behind
 	Invalid   atomic.Uint64 // events not delivered because they failed validation
 	DeadLost  atomic.Uint64 // dead letters that could not be stored
+	// BadSignals are signals not delivered because they failed validation.
+	BadSignals atomic.Uint64
 }
 
 // Hub holds the relays of a gateway and is the broker's Sink. All methods are safe for concurrent use.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/namespace"
 )
@@ -212,9 +213,14 @@ func (r *Relay) observe(h broker.Head) {
 	r.startRepairLocked()
 }
 
-// signal takes an ephemeral event.
+// signal takes an ephemeral event. One that is not valid is counted and goes no further: it is in no log
+// that could tell of it, and would break the sockets of all who listen.
 func (r *Relay) signal(event []byte) {
-	frame := wire.AppendSignal(nil, r.channel, event)
+	if _, _, err := r.vet(broker.Entry{Event: event}); err != nil {
+		r.hub.counters.BadSignals.Add(1)
+		return
+	}
+	frame := wire.AppendSignal(nil, r.channel, events.Compact(event))
 	r.mu.Lock()
 	r.signalSeq++
 	r.signals[r.signalSeq%maxSignals] = frame

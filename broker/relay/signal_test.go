@@ -81,3 +81,19 @@ func TestSignalsAreNotSharedByCursorAlone(t *testing.T) {
 		require.Contains(r, string(x.Pull(second, nil, 1<<16).Message), `"b"`)
 	})
 }
+
+// A signal from the store is vetted: one that is no event, or no UTF-8, would break the sockets of all who
+// listen.
+func TestBadSignalsGoNoFurther(t *testing.T) {
+	bubble(t, namespace.Options{Types: []string{"typing"}}, func(r *rig) {
+		x := r.open()
+		pos := x.Tail()
+		for _, bad := range []string{`{`, `{"type":"typing"`, "{\"type\":\"typing\",\"id\":\"\xff\"}", `{"id":"1"}`, `{"type":"other"}`, `[]`} {
+			r.hub.Signal(channel, []byte(bad))
+		}
+		require.Nil(r, x.Pull(pos, nil, 1<<16).Message)
+		require.EqualValues(r, 6, r.hub.Counters().BadSignals.Load())
+		r.hub.Signal(channel, []byte("{\"type\":\n\"typing\"}"))
+		require.JSONEq(r, `[{"type":"signal","channel":"`+channel+`","event":{"type":"typing"}}]`, string(x.Pull(pos, nil, 1<<16).Message))
+	})
+}
