@@ -148,12 +148,9 @@ func (a *Admin) stream(ctx context.Context, channel string) (*streamResource, st
 }
 
 func streamOf(h broker.Head) *streamResource {
-	s := &streamResource{Exists: h.Exists, Head: h.Cursor.String()}
-	if !h.Cursor.IsZero() {
-		s.Newest = h.Cursor.Time().UTC()
-	}
+	s := &streamResource{Exists: h.Exists, Head: h.Cursor.String(), Newest: cursorTime(h.Cursor)}
 	if !h.First.IsZero() {
-		s.First, s.Oldest = h.First.String(), h.First.Time().UTC()
+		s.First, s.Oldest = h.First.String(), cursorTime(h.First)
 		s.Retained = h.Cursor.Offset - h.First.Offset + 1
 	}
 	return s

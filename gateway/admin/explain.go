@@ -38,8 +38,8 @@ type streamPlace struct {
 	State place  `json:"state"`
 	Head  string `json:"head,omitempty"`
 	First string `json:"first,omitempty"`
-	// Published is when, by the store's clock, which the cursor says.
-	Published time.Time    `json:"published"`
+	// Published is when, by the store's clock, which the cursor says; zero for what is no time.
+	Published time.Time    `json:"published,omitzero"`
 	Event     *eventDigest `json:"event,omitempty"`
 	Problem   string       `json:"problem,omitempty"`
 }
@@ -107,7 +107,7 @@ func (a *Admin) explain(c echo.Context) error {
 
 // place looks at the stream where the event should be.
 func (a *Admin) place(ctx context.Context, channel string, cursor broker.Cursor) streamPlace {
-	p := streamPlace{Published: cursor.Time().UTC()}
+	p := streamPlace{Published: cursorTime(cursor)}
 	page, err := a.options.Store.Read(ctx, channel, broker.ReadRequest{From: cursor.Offset, Limit: 1, MaxBytes: events.MaxEventBytes})
 	if err != nil {
 		p.State, p.Problem = placeUndecided, wireError(err).Message
@@ -124,6 +124,16 @@ func (a *Admin) place(ctx context.Context, channel string, cursor broker.Cursor)
 		p.Event = a.digest(channel, page.Entries[0].Event)
 	}
 	return p
+}
+
+// cursorTime returns when the entry at a cursor was appended. A cursor that somebody made up may name
+// a time that JSON has no words for.
+func cursorTime(c broker.Cursor) time.Time {
+	const endOfTime = 253402300799_000_000 // of the year 9999, in microseconds
+	if c.IsZero() || c.Stamp > endOfTime {
+		return time.Time{}
+	}
+	return c.Time().UTC()
 }
 
 func placeOf(page broker.Page, c broker.Cursor) place {
