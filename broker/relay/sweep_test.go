@@ -90,12 +90,12 @@ func TestLinger(t *testing.T) {
 		require.True(r, ok)
 		require.Same(r, x, y)
 		r.hub.Release(x)
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) // the bubble's clock
 		require.Equal(r, 1, count())
 		r.hub.Release(x)
-		time.Sleep(20 * time.Second)
+		time.Sleep(20 * time.Second) // the bubble's clock
 		require.Equal(r, 1, count())
-		time.Sleep(20 * time.Second)
+		time.Sleep(20 * time.Second) // the bubble's clock
 		synctest.Wait()
 		require.Zero(r, count())
 		_, ok = r.hub.AcquireOpen(channel)
