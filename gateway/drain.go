@@ -17,7 +17,7 @@ func (g *Gateway) drain() {
 	for _, f := range g.flushers {
 		f.call(func() {
 			for _, c := range f.conns {
-				after := time.Duration(rand.Int64N(int64(window))) //nolint:gosec // jitter
+				after := time.Duration(rand.Int64N(int64(window)))
 				c.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
 			}
 		})

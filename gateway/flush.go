@@ -216,7 +216,7 @@ func (f *flusher) retry(s *subscription) {
 		s.dirty = true
 		s.conn.dirty = append(s.conn.dirty, s)
 	}
-	pause := int64(50*time.Millisecond) + rand.Int64N(int64(450*time.Millisecond)) //nolint:gosec // jitter
+	pause := int64(50*time.Millisecond) + rand.Int64N(int64(450*time.Millisecond))
 	f.postpone(s.conn, f.pass+pause)
 }
 
@@ -293,7 +293,7 @@ func (f *flusher) sweep(now int64) {
 			c.abort()
 		case silence > int64(o.Ping) && now > c.nextPing && c.deadline == 0:
 			// Spread, so that connections that were made together are not pinged together for ever.
-			c.nextPing = now + int64(o.Ping)/2 + rand.Int64N(int64(o.Ping)/4) //nolint:gosec // jitter
+			c.nextPing = now + int64(o.Ping)/2 + rand.Int64N(int64(o.Ping)/4)
 			c.reply(func(b []byte) []byte { return append(b, wire.PingFrame...) })
 		}
 	}

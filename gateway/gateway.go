@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallywire/tallywire/broker"
@@ -169,11 +170,11 @@ func (g *Gateway) onHealth(h broker.Health) {
 		return
 	}
 	g.healthy = h.OK
-	log := g.options.Log.Info()
+	level := zerolog.InfoLevel
 	if !h.OK {
-		log = g.options.Log.Warn()
+		level = zerolog.WarnLevel
 	}
-	log.Str("event", "broker_health").Bool("ok", h.OK).Str("reason", h.Reason).Msg("store health changed")
+	g.options.Log.WithLevel(level).Str("event", "broker_health").Bool("ok", h.OK).Str("reason", h.Reason).Msg("store health changed")
 	for _, f := range g.flushers {
 		f.call(func() { f.announceHealth(h) })
 	}

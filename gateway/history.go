@@ -128,7 +128,7 @@ func historyRequest(c echo.Context) (after *broker.Cursor, r broker.ReadRequest,
 		if err != nil {
 			return nil, r, wire.Errorf(wire.CodeInvalidSince, "since: must be an RFC 3339 time")
 		}
-		r.Since = uint64(max(t.UnixMicro(), 1)) //nolint:gosec // not negative
+		r.Since = uint64(max(t.UnixMicro(), 1))
 	}
 	return nil, r, nil
 }
