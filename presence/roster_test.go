@@ -2,6 +2,7 @@ package presence_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/tallywire/tallywire/presence"
 )
+
+const users = 8
 
 // history is a channel and all the states it had.
 type history struct {
@@ -35,7 +38,7 @@ func (h *history) sorted() []presence.Member {
 
 // step makes one change.
 func (h *history) step(t *rapid.T) {
-	user := fmt.Sprintf("u%d", rapid.IntRange(0, 7).Draw(t, "user"))
+	user := fmt.Sprintf("u%d", rapid.IntRange(0, users-1).Draw(t, "user"))
 	m, ok := h.members[user]
 	c := presence.Change{Prev: h.version, Version: h.version + rapid.Uint64Range(1, 3).Draw(t, "step")}
 	switch {
@@ -56,6 +59,24 @@ func (h *history) step(t *rapid.T) {
 	h.version = c.Version
 	h.changes = append(h.changes, c)
 	h.states[h.version] = h.sorted()
+}
+
+// was reports whether what a roster says of a user is what was so at the version or later.
+func (h *history) was(r *presence.Roster, user string, version uint64) bool {
+	find := func(members []presence.Member) (presence.Member, bool) {
+		i := slices.IndexFunc(members, func(m presence.Member) bool { return m.User == user })
+		if i < 0 {
+			return presence.Member{}, false
+		}
+		return members[i], true
+	}
+	said, there := find(r.Members())
+	for v, state := range h.states {
+		if m, ok := find(state); v >= version && ok == there && reflect.DeepEqual(m, said) {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *history) page(after string, limit int) presence.Page {
@@ -86,7 +107,11 @@ func TestRosterIsNeverWrong(t *testing.T) {
 		}
 		var under []flight // pages under way
 		limit := rapid.IntRange(1, 5).Draw(t, "limit")
+		floor := map[string]uint64{} // by user: the version of the page that covers it
 		check := func() {
+			for user, version := range floor {
+				require.True(t, h.was(&r, user, version), "%s has gone back behind version %d", user, version)
+			}
 			if r.Settled() {
 				require.Equal(t, h.states[r.Version()], r.Members(), "at version %d", r.Version())
 			}
@@ -110,8 +135,19 @@ func TestRosterIsNeverWrong(t *testing.T) {
 				under = append(under, flight{after, h.page(after, limit)})
 			case 4: // the page asked for first arrives
 				if len(under) > 0 {
-					r.Load(under[0].after, under[0].page)
+					f := under[0]
 					under = under[1:]
+					if r.Load(f.after, f.page) == presence.Missed {
+						break
+					}
+					if f.after == "" {
+						clear(floor)
+					}
+					for i := range users {
+						if u := fmt.Sprintf("u%d", i); u > f.after && (f.page.Next == "" || u <= f.page.Next) {
+							floor[u] = f.page.Version
+						}
+					}
 				}
 			}
 			check()

@@ -54,6 +54,8 @@ func whatWasToldIsDone(s *suite) {
 	stays, goes, comes := entry(channel, "stays", "s1"), entry(channel, "goes", "s1"), entry(channel, "comes", "s1")
 	a.enter(stays)
 	a.enter(goes)
+	twice := entry(channel, "twice", "s1")
+	a.enter(twice)
 	a.Cut()
 	ctx, cancel := context.WithTimeout(s.ctx, Patience)
 	defer cancel()
@@ -64,13 +66,17 @@ func whatWasToldIsDone(s *suite) {
 	short := entry(channel, "short", "s1")
 	require.ErrorIs(s, a.Enter(ctx, short), presence.ErrUnavailable)
 	require.NoError(s, ignore(a.Leave(ctx, exit(short, true)), presence.ErrUnavailable))
+	twice.Claim = "again" // comes anew and goes, and the store hears of neither
+	require.ErrorIs(s, a.Enter(ctx, twice), presence.ErrUnavailable)
+	require.NoError(s, ignore(a.Leave(ctx, exit(twice, true)), presence.ErrUnavailable))
 	require.NoError(s, ctx.Err(), "the errors came from the deadline")
 	a.Heal()
 	b.Until(s, "what was told", func() bool {
 		m, _ := b.member(channel, "stays")
 		_, gone := b.member(channel, "goes")
 		_, come := b.member(channel, "comes")
-		return string(m.Status) == `"still"` && !gone && come
+		_, still := b.member(channel, "twice")
+		return string(m.Status) == `"still"` && !gone && come && !still
 	})
 	b.Until(s, "everything to be written", func() bool { return a.Stats().Waiting == 0 })
 	_, page := b.pages(channel, 10)
@@ -117,18 +123,25 @@ func allAwayNobodyLeaves(s *suite) {
 	b.enter(entry(channel, "bob", "s1"))
 	first := [2]uint64{a.Stats().Incarnation, b.Stats().Incarnation}
 	probe := s.node("probe")
+	probe.Cut()
 	a.Cut()
 	b.Cut()
-	probe.Cut()
 	away := time.NewTimer(TTL + TTL/2)
 	defer away.Stop()
 	select {
 	case <-away.C:
 	case <-s.ctx.Done():
 	}
+	// The first one that is back finds the leases of all others ended. It lets them come back.
+	before := probe.Stats().Incarnation
+	probe.Heal()
+	probe.Until(s, "the first new lease", func() bool { return probe.Stats().Incarnation > before })
+	other := entry(s.channel(probe), "passer", "s1")
+	probe.enter(other)
+	probe.leave(other, false)
+	probe.Until(s, "a grace to pass", func() bool { return probe.Count(other.Channel, presence.Leave, "") == 1 })
 	a.Heal()
 	b.Heal()
-	probe.Heal()
 	a.Until(s, "new leases", func() bool {
 		return a.Stats().Incarnation > first[0] && b.Stats().Incarnation > first[1]
 	})
