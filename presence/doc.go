@@ -22,6 +22,11 @@
 // void, takes a new one and enters again what is still connected to it; nothing else comes back. Only
 // the store's clock decides.
 //
+// A grace that is not longer than the lease's lifetime is over when the lease ends: the members of a
+// gateway that died are gone within that lifetime and a second. After an outage of the store, which may
+// have ended everyone's lease, a gateway first waits for the lifetime of a lease, so that the others can
+// take new ones, and then reaps.
+//
 // # Changes and snapshots
 //
 // Every change of a channel has a version, and the version before it. A snapshot has the version at
