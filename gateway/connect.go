@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -40,6 +41,7 @@ func (s *session) connect(f *wire.ClientFrame) {
 func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	g := s.conn.gateway
 	s.id, s.header, s.claim = id, nil, rand.Text()
+	s.statusTokens, s.statusFilled = 2*statusRate, s.conn.lastRead.Load()
 	s.principal.Store(p)
 	g.live.Add(1)
 	answer := wire.Connected{
@@ -81,6 +83,7 @@ func (s *session) refresh(f *wire.ClientFrame) {
 	for _, sub := range lost {
 		s.forbid(sub)
 	}
+	s.forbidPresence(p)
 }
 
 // forbid ends a subscription that the session's token does not allow any more.
@@ -94,6 +97,7 @@ func (s *session) forbid(sub *subscription) {
 		c.flusher.call(func() {
 			pos := sub.pos.Cursor
 			c.flusher.detach(sub)
+			c.flusher.record(sub, inspect.Forbidden, pos, head, forbiddenSubscribe)
 			c.reply(func(b []byte) []byte {
 				b = wire.AppendReset(b, sub.channel, wire.ReasonForbidden, pos, head)
 				b = append(b, ',')
@@ -102,4 +106,5 @@ func (s *session) forbid(sub *subscription) {
 		})
 	}
 	s.drop(sub)
+	s.leavePresence(sub.channel)
 }

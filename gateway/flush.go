@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/relay"
 	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
@@ -164,9 +165,24 @@ func (f *flusher) appendReset(buf []byte, s *subscription, r *relay.Reset) []byt
 	return append(buf, ',')
 }
 
-// lost remembers what a reset tells a subscription that it has lost.
+// lost remembers what a reset tells a subscription that it has lost, and what it had until then. From
+// here on the subscription counts as one that began at the reset's cursor.
 func (f *flusher) lost(s *subscription, r *relay.Reset) {
-	from, to := s.pos.Cursor, r.Cursor
+	had := s.pos.Cursor
+	if r.Cursor.Offset < had.Offset {
+		had = r.Cursor
+	}
+	if had.Offset > s.from.Offset {
+		f.record(s, inspect.Delivered, s.from, had, "")
+	}
+	f.recordReset(s, s.pos.Cursor, r)
+	s.from, s.since = r.Cursor, f.pass
+}
+
+// recordReset remembers that a reset told a subscription of what lies between its position and the
+// reset's cursor.
+func (f *flusher) recordReset(s *subscription, pos broker.Cursor, r *relay.Reset) {
+	from, to := pos, r.Cursor
 	if to.Offset < from.Offset {
 		from, to = to, from
 	}

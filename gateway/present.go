@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/tallywire/tallywire/broker/relay"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
@@ -28,7 +30,6 @@ const statusRate = 20
 
 // present handles `presence`: the session enters a channel, changes its status there, or leaves it.
 func (s *session) present(f *wire.ClientFrame) {
-	g := s.conn.gateway
 	channel, bad := s.mayPresence(f.Channel)
 	switch {
 	case bad != nil:
@@ -43,28 +44,39 @@ func (s *session) present(f *wire.ClientFrame) {
 		s.fail(f.ID, &wire.Error{Code: wire.CodeRateLimited, Message: "too many presence frames a second", Channel: channel})
 		return
 	}
-	id := slices.Clone(f.ID)
+	s.enter(channel, slices.Clone(f.ID), f)
+}
+
+// enter notes what a `presence` frame that may be said says.
+func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
+	g := s.conn.gateway
 	s.mu.Lock()
-	if s.ended {
+	st, known := s.stays[channel]
+	var bad *wire.Error
+	switch {
+	case s.ended:
 		s.mu.Unlock()
+		return
+	case f.Leave && !known:
+		bad = &wire.Error{Code: wire.CodeNotSubscribed, Message: "the session is not present in this channel", Channel: channel}
+	case !known && len(s.stays) >= g.options.Limits.Subscriptions:
+		bad = &wire.Error{Code: wire.CodeTooManySubscriptions, Message: "the session is present in as many channels as it may", Channel: channel}
+	}
+	if bad != nil {
+		s.mu.Unlock()
+		s.fail(id, bad)
 		return
 	}
-	st, known := s.stays[channel]
-	switch {
-	case f.Leave && !known:
-		s.mu.Unlock()
-		s.fail(id, &wire.Error{Code: wire.CodeNotSubscribed, Message: "the session is not present in this channel", Channel: channel})
-		return
-	case !known && len(s.stays) >= g.options.Limits.Subscriptions:
-		s.mu.Unlock()
-		s.fail(id, &wire.Error{Code: wire.CodeTooManySubscriptions, Message: "the session is present in as many channels as it may", Channel: channel})
-		return
-	case !known:
+	if !known {
 		st = &stay{}
 		if s.stays == nil {
 			s.stays = map[string]*stay{}
 		}
 		s.stays[channel] = st
+	}
+	fresh := !known || st.leaving && !f.Leave
+	if fresh {
+		st.status = nil
 	}
 	if f.Status != nil {
 		st.status = slices.Clone(f.Status)
@@ -74,12 +86,15 @@ func (s *session) present(f *wire.ClientFrame) {
 	}
 	st.leaving = f.Leave
 	s.bringLocked(channel, st)
-	s.mu.Unlock()
-	if f.Leave {
-		g.rooms.unwatch(s, channel)
-	} else if !known {
-		s.watch(channel, nil)
+	var release *relay.Relay
+	switch {
+	case f.Leave:
+		release = s.unwatchLocked(channel, asMember)
+	case fresh:
+		s.watchLocked(channel, asMember)
 	}
+	s.mu.Unlock()
+	g.rooms.release(release)
 }
 
 // maxStatusIDs bounds the answers that one channel's presence frames wait for; beyond it a frame is
@@ -97,7 +112,7 @@ func (s *session) mayPresence(channel string) (string, *wire.Error) {
 		}
 	case !s.principal.Load().May(auth.Presence, channel):
 		return "", &wire.Error{
-			Code: wire.CodeForbidden, Message: "the token does not allow presence in this channel", Channel: clip(channel),
+			Code: wire.CodeForbidden, Message: forbiddenPresence, Channel: clip(channel),
 		}
 	}
 	return strings.Clone(channel), nil
@@ -131,19 +146,21 @@ func (s *session) bringLocked(channel string, st *stay) {
 	}()
 }
 
-// bring tells the tracker what is so until it is.
+// bring tells the tracker what is so until it is. When the session ends meanwhile, it tells that last: a
+// leave that overtook the enter would leave a member that nobody is.
 func (s *session) bring(channel string, st *stay) {
 	g := s.conn.gateway
 	p := s.principal.Load()
 	for {
 		s.mu.Lock()
-		if s.ended {
-			s.mu.Unlock()
-			return // end tells the tracker
-		}
 		status, ids, leaving := st.status, st.ids, st.leaving
 		st.ids, st.again = nil, false
+		ended := s.ended
 		s.mu.Unlock()
+		if ended {
+			s.depart(p, channel, leaving)
+			return
+		}
 		ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 		var err error
 		if leaving {
@@ -156,19 +173,28 @@ func (s *session) bring(channel string, st *stay) {
 		}
 		cancel()
 		s.answerPresence(channel, ids, err)
-		s.mu.Lock()
-		if !st.again {
-			st.busy = false
-			if leaving || err != nil && !errors.Is(err, presence.ErrUnavailable) && !errors.Is(err, presence.ErrRefused) {
-				if s.stays[channel] == st {
-					delete(s.stays, channel)
-				}
-			}
-			s.mu.Unlock()
+		if s.brought(channel, st, leaving, err) {
 			return
 		}
-		s.mu.Unlock()
 	}
+}
+
+// brought notes that the tracker was told, and reports whether that was all.
+func (s *session) brought(channel string, st *stay, left bool, err error) bool {
+	remembered := err == nil || errors.Is(err, presence.ErrUnavailable) || errors.Is(err, presence.ErrRefused)
+	s.mu.Lock()
+	var release *relay.Relay
+	defer func() { s.conn.gateway.rooms.release(release) }()
+	defer s.mu.Unlock()
+	if st.again || s.ended {
+		return false
+	}
+	st.busy = false
+	if (left || !remembered) && s.stays[channel] == st {
+		delete(s.stays, channel)
+		release = s.unwatchLocked(channel, asMember)
+	}
+	return true
 }
 
 const presenceTimeout = 5 * time.Second
@@ -184,14 +210,24 @@ func (s *session) answerPresence(channel string, ids [][]byte, err error) {
 		}
 		return
 	}
-	e := presenceError(err)
-	e.Channel = channel
+	e := presenceFailure(channel, err)
 	if len(ids) == 0 {
 		ids = [][]byte{nil}
 	}
 	for _, id := range ids {
 		s.refuse(id, e)
 	}
+}
+
+// presenceFailure is presenceError for an answer about a channel. Its path says that not the subscription
+// is concerned.
+func presenceFailure(channel string, err error) *wire.Error {
+	e := presenceError(err)
+	e.Channel = channel
+	if e.Path == "" {
+		e.Path = "/presence"
+	}
+	return e
 }
 
 // presenceError turns an error of the tracker, or of the broker below it, into the wire's.
@@ -214,58 +250,100 @@ func presenceError(err error) *wire.Error {
 	}
 }
 
-// watch sends the session the members of a channel; id is that of the frame that asked.
-func (s *session) watch(channel string, id []byte) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
+// reason is why a session watches the members of a channel; there may be several.
+type reason uint8
+
+const (
+	asMember     reason = 1 << iota // it is present there
+	asSubscriber                    // its subscription says so
+)
+
+// watchLocked has the session sent the members of a channel. The caller holds s.mu.
+func (s *session) watchLocked(channel string, why reason) {
+	if s.watched == nil {
+		s.watched = map[string]reason{}
 	}
-	if !slices.Contains(s.watched, channel) {
-		s.watched = append(s.watched, channel)
-	}
-	s.mu.Unlock()
-	s.conn.gateway.rooms.watch(s, channel, id)
+	s.watched[channel] |= why
+	s.conn.gateway.rooms.watch(s, channel)
 }
 
-// leavePresence ends what the session has to do with a channel's members: at once when it says so
-// (unsubscribe), with grace when its connection has ended.
+// unwatchLocked ends it where there is no other reason. The caller holds s.mu, and releases what is
+// returned after that.
+func (s *session) unwatchLocked(channel string, why reason) *relay.Relay {
+	had := s.watched[channel]
+	switch left := had &^ why; {
+	case left == had: // also without presence
+	case left != 0:
+		s.watched[channel] = left
+	default:
+		delete(s.watched, channel)
+		return s.conn.gateway.rooms.unwatch(s, channel)
+	}
+	return nil
+}
+
+// leavePresence ends, at once, what the session has to do with a channel's members.
 func (s *session) leavePresence(channel string) {
-	if s.conn.gateway.rooms == nil {
-		return
-	}
 	s.mu.Lock()
-	if i := slices.Index(s.watched, channel); i >= 0 {
-		s.watched = slices.Delete(s.watched, i, i+1)
-	}
-	if st := s.stays[channel]; st != nil {
+	if st := s.stays[channel]; st != nil && !st.leaving {
 		st.leaving = true
 		s.bringLocked(channel, st)
 	}
+	release := s.unwatchLocked(channel, asMember|asSubscriber)
 	s.mu.Unlock()
-	s.conn.gateway.rooms.unwatch(s, channel)
+	if release != nil {
+		s.conn.gateway.rooms.release(release)
+	}
 }
 
-// endPresence gives up everything when the connection has ended.
-func (s *session) endPresence(stays map[string]*stay, watched []string) {
-	g := s.conn.gateway
-	if g.rooms == nil {
-		return
+// forbidPresence ends what a new token does not allow any more, and says so.
+func (s *session) forbidPresence(p *auth.Principal) {
+	s.mu.Lock()
+	var lost []string
+	for channel := range s.watched {
+		if !p.May(auth.Presence, channel) {
+			lost = append(lost, channel)
+		}
 	}
-	for _, channel := range watched {
-		g.rooms.unwatch(s, channel)
+	for channel, st := range s.stays {
+		if !st.leaving && s.watched[channel] == 0 && !p.May(auth.Presence, channel) {
+			lost = append(lost, channel)
+		}
+	}
+	s.mu.Unlock()
+	for _, channel := range lost {
+		s.leavePresence(channel)
+		s.refuse(nil, &wire.Error{
+			Code: wire.CodeForbidden, Message: forbiddenPresence, Path: "/presence", Channel: channel,
+		})
+	}
+}
+
+const forbiddenPresence = "the token does not allow presence in this channel"
+
+// endPresence gives up everything when the connection has ended; stays are those that nobody else is
+// busy with. Members go into grace.
+func (s *session) endPresence(stays map[string]*stay, watched map[string]reason) {
+	g := s.conn.gateway
+	for channel := range watched {
+		g.rooms.release(g.rooms.unwatch(s, channel))
 	}
 	p := s.principal.Load()
-	if p == nil || len(stays) == 0 {
-		return
+	var all sync.WaitGroup
+	for channel, st := range stays { // at most Limits.Subscriptions, each for presenceTimeout
+		all.Go(func() { s.depart(p, channel, st.leaving) })
 	}
+	all.Wait()
+}
+
+// depart tells that the session's connection is gone. A store that is away is told later: the tracker
+// remembers it.
+func (s *session) depart(p *auth.Principal, channel string, now bool) {
+	g := s.conn.gateway
 	ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 	defer cancel()
-	for channel, st := range stays {
-		// A store that is away is told later; the tracker remembers.
-		if err := g.rooms.tracker.Leave(ctx, s.exit(p, channel, st.leaving)); err != nil {
-			g.options.Log.Debug().Str("event", "presence_leave_late").Err(err).Msg("the store will be told later")
-		}
+	if err := g.rooms.tracker.Leave(ctx, s.exit(p, channel, now)); err != nil {
+		g.options.Log.Debug().Str("event", "presence_leave_late").Err(err).Msg("the store will be told later")
 	}
 }
 
@@ -288,9 +366,7 @@ func (s *session) members(f *wire.ClientFrame) {
 		page, err := c.gateway.rooms.tracker.Members(ctx, channel, request)
 		c.end(func(b []byte) []byte {
 			if err != nil {
-				e := presenceError(err)
-				e.Channel = channel
-				return wire.AppendError(b, id, e)
+				return wire.AppendError(b, id, presenceFailure(channel, err))
 			}
 			return wire.AppendMembers(b, id, channel, page)
 		})

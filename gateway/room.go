@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -36,16 +37,18 @@ type room struct {
 	next     []*watcher // for the one after it: they came, or missed a change, while it was under way
 	fetching bool
 	recent   []recentChange // the last changes heard, oldest first
+	failures int            // snapshots that failed in a row
+	retryAt  time.Time      // not before then are snapshots taken that are owed
 	closed   bool
 	relay    *relay.Relay // holds the channel's subscription at the broker; nil until it is open
 }
 
 type watcher struct {
 	session *session
-	id      []byte // of the frame to answer with the first snapshot
 	version uint64
-	live    bool // has a snapshot
-	lagging bool // wants one as soon as its client has taken what waits for it
+	live    bool // has a snapshot and follows the changes
+	owed    bool // is to get a snapshot as soon as its client has room for it and the store answers
+	excused bool // was told why it has none, or was given a stale one
 }
 
 type recentChange struct {
@@ -56,6 +59,10 @@ type recentChange struct {
 const (
 	maxRecentChanges = 512
 	snapshotTimeout  = 5 * time.Second
+	// sweepPause is how often it is looked whether an owed snapshot can be given; while the store is away
+	// the pause doubles up to maxRetryPause.
+	sweepPause    = 500 * time.Millisecond
+	maxRetryPause = 5 * time.Second
 )
 
 func newRooms(g *Gateway, t presence.Tracker) *rooms {
@@ -63,7 +70,7 @@ func newRooms(g *Gateway, t presence.Tracker) *rooms {
 }
 
 // watch sends a session the members of a channel, and what changes about them from then on.
-func (rs *rooms) watch(s *session, channel string, id []byte) {
+func (rs *rooms) watch(s *session, channel string) {
 	rs.mu.Lock()
 	r := rs.byChannel[channel]
 	if r == nil {
@@ -78,44 +85,51 @@ func (rs *rooms) watch(s *session, channel string, id []byte) {
 		w = &watcher{session: s}
 		r.watchers[s] = w
 	}
-	w.id, w.live = id, false
+	w.excused = false
 	r.wantLocked(w)
 }
 
-// unwatch ends it.
-func (rs *rooms) unwatch(s *session, channel string) {
+// unwatch ends it. It returns the relay that nobody needs any more, nil where there is none: the caller
+// releases it.
+func (rs *rooms) unwatch(s *session, channel string) (release *relay.Relay) {
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
 	r := rs.byChannel[channel]
 	if r == nil {
-		rs.mu.Unlock()
-		return
+		return nil
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.watchers, s)
-	var release *relay.Relay
 	if len(r.watchers) == 0 {
 		delete(rs.byChannel, channel)
 		r.closed = true
 		release, r.relay = r.relay, nil
 	}
-	r.mu.Unlock()
-	rs.mu.Unlock()
-	if release != nil {
-		rs.gateway.hub.Release(release)
+	return release
+}
+
+// release gives back what unwatch returned.
+func (rs *rooms) release(r *relay.Relay) {
+	if r != nil {
+		rs.gateway.hub.Release(r)
 	}
 }
 
-// wantLocked has a watcher given a snapshot that is taken from now on.
-func (r *room) wantLocked(w *watcher) {
-	w.live, w.lagging = false, false
-	if r.fetching {
-		if !slices.Contains(r.next, w) {
+// wantLocked has watchers given a snapshot that is taken from now on.
+func (r *room) wantLocked(ws ...*watcher) {
+	for _, w := range ws {
+		w.live, w.owed = false, false
+		switch {
+		case !r.fetching:
+			r.waiting = append(r.waiting, w)
+		case !slices.Contains(r.next, w):
 			r.next = append(r.next, w)
 		}
-		return
 	}
-	r.waiting = append(r.waiting, w)
-	r.fetchLocked()
+	if len(r.waiting) > 0 && !r.fetching {
+		r.fetchLocked()
+	}
 }
 
 func (r *room) fetchLocked() {
@@ -139,23 +153,37 @@ func (r *room) fetch() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil || !page.StaleSince.IsZero() {
+		pause := min(sweepPause<<min(r.failures, 8), maxRetryPause)
+		r.failures++
+		r.retryAt = time.Now().Add(pause/2 + rand.N(pause)) //nolint:gosec // jitter
+	} else {
+		r.failures, r.retryAt = 0, time.Time{}
+	}
 	for _, w := range r.waiting {
-		if r.watchers[w.session] != w {
-			continue
+		switch {
+		case r.watchers[w.session] != w:
+		case err != nil:
+			r.excuseLocked(w, err)
+		default:
+			r.startLocked(w, page)
 		}
-		if err != nil {
-			e := presenceError(err)
-			e.Channel = r.channel
-			id := w.id
-			w.session.conn.reply(func(b []byte) []byte { return wire.AppendError(b, id, e) })
-			continue
-		}
-		r.startLocked(w, page)
 	}
 	r.waiting, r.next, r.fetching = r.next, nil, false
 	if len(r.waiting) > 0 && !r.closed {
 		r.fetchLocked()
 	}
+}
+
+// excuseLocked tells a watcher, once, why it has no snapshot. It gets one when that is over.
+func (r *room) excuseLocked(w *watcher, err error) {
+	w.owed = true
+	if w.excused {
+		return
+	}
+	w.excused = true
+	e := presenceFailure(r.channel, err)
+	w.session.conn.reply(func(b []byte) []byte { return wire.AppendError(b, nil, e) })
 }
 
 // open subscribes to the channel, since its changes come on the same path as its events.
@@ -181,36 +209,48 @@ func (r *room) open(ctx context.Context) error {
 	return nil
 }
 
-// startLocked gives a watcher a snapshot and the changes that came while it was under way.
+// startLocked gives a watcher a snapshot and the changes that came while it was under way. A stale one is
+// not followed by changes but, as soon as that can be, by a true one.
 func (r *room) startLocked(w *watcher, page presence.Page) {
-	if !w.session.conn.hasRoom() {
-		w.lagging = true
+	stale := !page.StaleSince.IsZero()
+	switch {
+	case stale && w.excused, !w.session.conn.hasRoom():
+		w.owed = true
 		return
 	}
-	id := w.id
-	w.id, w.live, w.version = nil, true, page.Version
-	w.session.conn.reply(func(b []byte) []byte { return wire.AppendMembers(b, id, r.channel, page) })
+	w.session.conn.reply(func(b []byte) []byte { return wire.AppendMembers(b, nil, r.channel, page) })
+	w.excused = stale
+	if stale {
+		w.owed = true
+		return
+	}
+	w.live, w.version = true, page.Version
 	for i := range r.recent {
-		if c := &r.recent[i]; c.version > w.version && !r.tellLocked(w, c) {
+		c := &r.recent[i]
+		if c.version > w.version && c.prev != w.version {
+			// What was heard does not join on to the store's answer: a change was lost just now, or the
+			// store has lost its data. Not at once, lest it be for ever.
+			w.live, w.owed = false, true
+			r.recent = nil
+			return
+		}
+		if r.tellLocked(w, c); !w.live {
 			return
 		}
 	}
 }
 
-// tellLocked tells a watcher a change. It returns false where the watcher missed something before it.
-func (r *room) tellLocked(w *watcher, c *recentChange) bool {
+// tellLocked tells a watcher a change, or has it given a snapshot where it missed something before it.
+func (r *room) tellLocked(w *watcher, c *recentChange) {
 	switch {
 	case !w.live || c.version <= w.version:
-		return true
 	case c.prev != w.version:
 		r.wantLocked(w)
-		return false
 	case !w.session.conn.tell(c.frame):
-		w.live, w.lagging = false, true
-		return false
+		w.live, w.owed = false, true
+	default:
+		w.version = c.version
 	}
-	w.version = c.version
-	return true
 }
 
 // Change implements presence.Sink.
@@ -249,9 +289,7 @@ func (rs *rooms) Stale(channel string) {
 	for _, r := range stale {
 		r.mu.Lock()
 		r.recent = nil
-		for _, w := range r.watchers {
-			r.wantLocked(w)
-		}
+		r.wantLocked(slices.Collect(maps.Values(r.watchers))...)
 		r.mu.Unlock()
 	}
 }
@@ -265,9 +303,9 @@ func (rs *rooms) Report() presence.Report {
 	}
 }
 
-// sweepLoop gives snapshots to watchers whose clients could not take a change, once they can.
+// sweepLoop gives snapshots that are owed.
 func (rs *rooms) sweepLoop(ctx context.Context) {
-	tick := time.NewTicker(lagPause)
+	tick := time.NewTicker(sweepPause)
 	defer tick.Stop()
 	for {
 		select {
@@ -279,19 +317,21 @@ func (rs *rooms) sweepLoop(ctx context.Context) {
 	}
 }
 
-const lagPause = 500 * time.Millisecond
-
 func (rs *rooms) sweep() {
 	rs.mu.Lock()
 	rooms := slices.Collect(maps.Values(rs.byChannel))
 	rs.mu.Unlock()
+	now := time.Now()
+	var due []*watcher
 	for _, r := range rooms {
 		r.mu.Lock()
+		due = due[:0]
 		for _, w := range r.watchers {
-			if w.lagging && w.session.conn.hasRoom() {
-				r.wantLocked(w)
+			if w.owed && !now.Before(r.retryAt) && w.session.conn.hasRoom() {
+				due = append(due, w)
 			}
 		}
+		r.wantLocked(due...)
 		r.mu.Unlock()
 	}
 }

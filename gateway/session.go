@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,7 +35,7 @@ type session struct {
 	mu      sync.Mutex // guards the following
 	subs    []*subscription
 	stays   map[string]*stay         // by channel: where the session is present
-	watched []string                 // channels whose members it watches
+	watched map[string]reason        // channels whose members it watches, and why
 	index   map[string]*subscription // when there are many
 	ended   bool
 }
@@ -153,6 +154,7 @@ func (s *session) end() {
 	s.mu.Lock()
 	s.ended = true
 	subs, stays, watched := s.subs, s.stays, s.watched
+	maps.DeleteFunc(stays, func(_ string, st *stay) bool { return st.busy }) // bring ends them
 	s.subs, s.index, s.stays, s.watched = nil, nil, nil, nil
 	s.mu.Unlock()
 	for _, sub := range subs {

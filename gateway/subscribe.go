@@ -130,7 +130,11 @@ func (s *session) reserve(id []byte, r *wire.ChannelRequest) (want, *wire.Error)
 	}
 	w.sub = &subscription{conn: s.conn, channel: strings.Clone(r.Channel)}
 	s.addLocked(w.sub)
+	release := s.unwatchLocked(r.Channel, asSubscriber) // the new one says anew whether it watches
 	s.mu.Unlock()
+	if release != nil {
+		s.conn.gateway.rooms.release(release)
+	}
 	if old != nil {
 		s.drop(old)
 	}
@@ -236,10 +240,22 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 			return b
 		})
 		c.flusher.attach(sub)
+		if reset != nil && w.cursor != nil {
+			c.flusher.recordReset(sub, *w.cursor, reset)
+		}
+		if w.presence { // so that members come after the answer
+			s.watchAsSubscriber(sub)
+		}
 	})
 	c.gateway.sessions.changed(c)
-	if w.presence {
-		s.watch(sub.channel, nil)
+}
+
+// watchAsSubscriber has the session sent the members of a channel that it is subscribed to still.
+func (s *session) watchAsSubscriber(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !sub.cancelled && !s.ended {
+		s.watchLocked(sub.channel, asSubscriber)
 	}
 }
 
