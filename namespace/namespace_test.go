@@ -59,7 +59,7 @@ func TestUnsetFieldsInherit(t *testing.T) {
 	})
 	require.Equal(t, namespace.Options{
 		MaxLen: 50, TTL: time.Hour, Dedupe: time.Minute, Delivery: namespace.DeliverLatest, Flush: time.Second,
-		Ack: namespace.AckReplicated, Types: []string{"job.*"},
+		Ack: namespace.AckReplicated, Types: []string{"job.*"}, Grace: namespace.DefaultGrace,
 	}, *tab.For("jobs:eu:de:1"))
 	want := namespace.Defaults()
 	want.TTL, want.Ack = time.Hour, namespace.AckReplicated

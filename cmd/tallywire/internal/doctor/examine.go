@@ -57,7 +57,7 @@ func Examine(ctx context.Context, o Options, report func(Finding)) bool {
 	p.clock(ctx)
 	p.roundTrip(ctx)
 	p.permissions(ctx)
-	if p.library(ctx) {
+	if p.libraries(ctx) {
 		p.delivery(ctx)
 	}
 	return healthy

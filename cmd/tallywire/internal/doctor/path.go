@@ -12,6 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tallywire/tallywire/broker/redisbroker"
+	"github.com/tallywire/tallywire/internal/redisfn"
+	"github.com/tallywire/tallywire/presence"
+	"github.com/tallywire/tallywire/presence/redispresence"
 )
 
 // clock compares Redis' time with this machine's. Only Redis' counts for stamps; tokens are judged by the
@@ -63,45 +66,64 @@ func (p *patient) roundTrip(ctx context.Context) {
 	p.report(ok(check, text))
 }
 
-// library compares the functions in Redis with this program's, and loads them where that is asked for. It
-// reports whether Redis has any.
-func (p *patient) library(ctx context.Context) bool {
-	const check = "functions"
+// libraries looks at the functions in Redis: those of channels and those of presence. It reports whether
+// Redis has the former, without which nothing can be published.
+func (p *patient) libraries(ctx context.Context) bool {
 	ctx, cancel := within(ctx)
 	defer cancel()
+	const check = "functions"
 	b, err := redisbroker.New(p.client, redisbroker.Options{Prefix: p.Prefix, Namespaces: p.Namespaces})
 	if err != nil {
 		p.report(fail(check, err.Error(), "look at --redis-prefix and the namespaces"))
 		return false
 	}
-	state, err := b.LibraryState(ctx)
+	found := p.library(ctx, check, redisbroker.LibraryName, "workers cannot publish", b)
+	t, err := redispresence.New(p.client, redispresence.Options{Options: presence.Options{Gateway: "doctor"}, Prefix: p.Prefix})
+	if err != nil {
+		p.report(fail(check, err.Error(), "look at --redis-prefix"))
+		return found
+	}
+	p.library(ctx, "presence", redispresence.LibraryName, "nobody can be present", t)
+	return found
+}
+
+// loadable is a library that knows its state in Redis.
+type loadable interface {
+	LibraryState(ctx context.Context) (redisfn.State, error)
+	Load(ctx context.Context) error
+}
+
+// library compares a library in Redis with this program's, and loads it where that is asked for. It reports
+// whether Redis has any of that name.
+func (p *patient) library(ctx context.Context, check, name, without string, lib loadable) bool {
+	state, err := lib.LibraryState(ctx)
 	if err != nil {
 		p.report(fail(check, err.Error(), adviceDenied(err, "+function|list")))
 		return false
 	}
 	loaded := ""
-	if p.Load && state != redisbroker.LibrarySame && state != redisbroker.LibraryNewer {
+	if p.Load && state != redisfn.Same && state != redisfn.Newer {
 		loaded = fmt.Sprintf(", loaded now (was %s)", state)
-		if err := b.Load(ctx); err != nil {
+		if err := lib.Load(ctx); err != nil {
 			p.report(fail(check, err.Error(), adviceDenied(err, "+function|load")))
-			return state != redisbroker.LibraryMissing
+			return state != redisfn.Missing
 		}
-		if state, err = b.LibraryState(ctx); err != nil {
+		if state, err = lib.LibraryState(ctx); err != nil {
 			p.report(fail(check, err.Error(), adviceDenied(err, "+function|list")))
 			return true
 		}
 	}
 	switch state {
-	case redisbroker.LibrarySame:
-		p.report(ok(check, "library "+redisbroker.LibraryName+" is this program's"+loaded))
-	case redisbroker.LibraryMissing:
-		p.report(fail(check, "library "+redisbroker.LibraryName+" is not loaded: workers cannot publish", "run this with --load, or start a gateway"))
+	case redisfn.Same:
+		p.report(ok(check, "library "+name+" is this program's"+loaded))
+	case redisfn.Missing:
+		p.report(fail(check, "library "+name+" is not loaded: "+without, "run this with --load, or start a gateway"))
 		return false
-	case redisbroker.LibraryOlder:
+	case redisfn.Older:
 		p.report(warn(check, "an older library than this program's", "run this with --load, or start a gateway of this version"))
-	case redisbroker.LibraryNewer:
+	case redisfn.Newer:
 		p.report(warn(check, "a newer library than this program's", "update this program; a newer library is never replaced"))
-	case redisbroker.LibraryDifferent:
+	case redisfn.Different:
 		p.report(warn(check, "the same version with other namespaces than configured here",
 			"give the gateways' file with --config; if it is theirs already, --load puts it into effect"))
 	}
