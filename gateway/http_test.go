@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/broker"
-	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/namespace"
@@ -24,7 +23,7 @@ type published struct {
 	Cursor    *broker.Cursor
 	Ack       string
 	Duplicate bool
-	Error     *gateway.Problem
+	Error     *wire.Problem
 }
 
 func TestPublishesOverHTTP(t *testing.T) {

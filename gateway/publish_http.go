@@ -29,11 +29,11 @@ type publishRequest struct {
 
 // publishResult is the answer for one event.
 type publishResult struct {
-	Channel   string   `json:"channel"`
-	Cursor    string   `json:"cursor,omitempty"`
-	Ack       string   `json:"ack,omitempty"`
-	Duplicate bool     `json:"duplicate"`
-	Error     *Problem `json:"error,omitempty"`
+	Channel   string        `json:"channel"`
+	Cursor    string        `json:"cursor,omitempty"`
+	Ack       string        `json:"ack,omitempty"`
+	Duplicate bool          `json:"duplicate"`
+	Error     *wire.Problem `json:"error,omitempty"`
 }
 
 // maxBatch is how many events a batch may have.
@@ -95,7 +95,7 @@ func (g *Gateway) publishBatch(c echo.Context, who *auth.Principal, req publishR
 		results[i].Channel = clip(item.Channel)
 		p, bad := g.prepare(who, item.Channel, item.Event, item.Ack)
 		if bad != nil {
-			problem := problemOf(bad)
+			problem := bad.Problem()
 			results[i].Error, failed = &problem, true
 			continue
 		}
@@ -107,7 +107,7 @@ func (g *Gateway) publishBatch(c echo.Context, who *auth.Principal, req publishR
 	for ; waiting > 0; waiting-- {
 		a := <-answers // the broker answers every publish
 		if a.err != nil {
-			problem := problemOf(storeError(a.err))
+			problem := storeError(a.err).Problem()
 			results[a.i].Error, failed = &problem, true
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tallywire/tallywire/gateway"
+	"github.com/tallywire/tallywire/gateway/wire"
 )
 
 // answer is an HTTP answer, read to its end.
@@ -21,10 +21,10 @@ type answer struct {
 }
 
 // problem returns the answer as the problem detail that it must be.
-func (a answer) problem(t *testing.T) gateway.Problem {
+func (a answer) problem(t *testing.T) wire.Problem {
 	t.Helper()
 	require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), a.body)
-	var p gateway.Problem
+	var p wire.Problem
 	require.NoError(t, json.Unmarshal([]byte(a.body), &p))
 	require.Equal(t, a.status, p.Status)
 	require.Equal(t, "about:blank", p.Type)

@@ -20,7 +20,7 @@ func (g *Gateway) upgrade(e echo.Context) error {
 	if !strings.EqualFold(e.Request().Header.Get(echo.HeaderUpgrade), "websocket") {
 		e.Response().Header().Set(echo.HeaderUpgrade, "websocket")
 		e.Response().Header().Set(echo.HeaderConnection, "Upgrade")
-		p := problemOf(wire.Errorf(wire.CodeInvalidRequest, "this is a WebSocket: the request must ask for an upgrade"))
+		p := wire.Errorf(wire.CodeInvalidRequest, "this is a WebSocket: the request must ask for an upgrade").Problem()
 		p.Status, p.Title = http.StatusUpgradeRequired, http.StatusText(http.StatusUpgradeRequired)
 		return writeProblem(e, p)
 	}
