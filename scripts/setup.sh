@@ -14,12 +14,13 @@ packages=(
     'redis-server:command -v redis-server'
     'redis-tools:command -v redis-cli'
     'python3-redis:scripts/python-with-redis.sh'             # examples/workers/python
-    'nodejs:command -v node'                                 # examples/workers/node
+    'nodejs:command -v node'                                 # examples/workers/node, test/browser
     'npm:command -v npm'
+    'chromium:command -v chromium || command -v google-chrome' # test/browser
 )
 
 # Folders whose packages `npm ci` installs.
-node_folders=(examples/workers/node)
+node_folders=(examples/workers/node test/browser)
 
 missing_packages() {
     local entry
