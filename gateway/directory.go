@@ -125,8 +125,14 @@ func (d *directory) tell(ops []directoryOp) {
 				return nil
 			}
 			op.conn.told.Store(false)
-			if info, ok := op.conn.info(); ok {
-				_ = d.store.SetSession(ctx, info)
+			info, ok := op.conn.info()
+			if !ok {
+				return nil
+			}
+			_ = d.store.SetSession(ctx, info)
+			if _, ok := op.conn.info(); !ok {
+				// It has ended meanwhile, and that may have been told before.
+				_ = d.store.RemoveSession(ctx, info.User, info.Session, info.Claim)
 			}
 			return nil
 		})
