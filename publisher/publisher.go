@@ -84,15 +84,22 @@ func (p *Publisher) Publish(ctx context.Context, channel string, event json.Mars
 		return broker.Cursor{}, false, fmt.Errorf("publish: %w", err)
 	}
 	unknown := false
+	var said error // what Redis answered last, for whoever reads why it took until the end of ctx
 	for bound := backoffMin; ; bound = min(2*bound, backoffMax) {
 		cursor, duplicate, err = p.try(ctx, args)
 		if err == nil {
 			return cursor, duplicate, nil
 		}
 		unknown = unknown || !answered(err) && !neverSent(err)
+		if answered(err) {
+			said = err
+		}
 		if o.AtMostOnce || !temporary(err) || !sleep(ctx, rand.N(bound)) {
 			break
 		}
+	}
+	if said != nil && !answered(err) {
+		err = errors.Join(err, said)
 	}
 	if ctxErr := ctx.Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
 		err = errors.Join(ctxErr, err)

@@ -121,7 +121,7 @@ func TestTailSurvivesTheGateway(t *testing.T) {
 
 func TestPublishToRedis(t *testing.T) {
 	s := redistest.Start(t)
-	o := command(t, nil, "", "publish", "jobs:1", "--type", "x", "--redis", s.URL(), "--timeout", "2s")
+	o := command(t, nil, "", "publish", "jobs:1", "--type", "x", "--redis", s.URL(), "--timeout", "1500ms")
 	require.Equal(t, exitFailed, o.status)
 	require.Contains(t, o.stderr, "doctor --load")
 	require.Equal(t, exitDone, command(t, nil, "", "doctor", "--load", "--redis", s.URL()).status)
