@@ -48,13 +48,14 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
+	var s *server.Server
 	listening := func(public, admin net.Addr) {
-		c.banner(r.stderr, public)
+		c.banner(r.stderr, public, admin, s.AdminToken())
 		if r.program.Listening != nil {
 			r.program.Listening(public, admin)
 		}
 	}
-	s, err := server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion()})
+	s, err = server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion()})
 	if err != nil {
 		return err
 	}
@@ -74,8 +75,9 @@ func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, error) {
 	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
 }
 
-// banner says to people what the log says to programs: where the page is, and that nothing is protected.
-func (c *serveCommand) banner(w io.Writer, public net.Addr) {
+// banner says to people what the log says to programs: where the pages are, and that nothing is protected.
+// adminToken is the one that opens the console of a gateway without keys.
+func (c *serveCommand) banner(w io.Writer, public, admin net.Addr, adminToken string) {
 	var lines []string
 	if c.Demo {
 		lines = append(lines, "Demonstration: open "+pageURL(public)+" in a browser.")
@@ -84,6 +86,9 @@ func (c *serveCommand) banner(w io.Writer, public net.Addr) {
 		lines = append(lines,
 			"NO KEY IS CONFIGURED: whoever can reach "+public.String()+" may read and publish everything.",
 			"Set --auth-secret, --auth-key or --auth-jwks before anybody else uses this gateway.")
+	}
+	if admin != nil && adminToken != "" {
+		lines = append(lines, "Console for operators: "+pageURL(admin)+" with the token", adminToken)
 	}
 	if auth.WeakSecret(c.AuthSecret) {
 		lines = append(lines, fmt.Sprintf("WEAK SECRET: whoever has a token can guess it. Use %d bytes or more.", auth.MinSecretBytes))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,14 @@ func TestServeInsecure(t *testing.T) {
 	require.Equal(t, http.StatusOK, status(t, g.admin+"/healthz"))
 	require.Equal(t, http.StatusOK, status(t, g.admin+"/readyz"))
 	require.Equal(t, http.StatusOK, status(t, g.admin+"/debug/pprof/"))
-	require.Equal(t, http.StatusNotFound, status(t, g.admin+"/v1/ws"))
+	require.Equal(t, http.StatusUpgradeRequired, status(t, g.admin+"/v1/ws"), "the console follows channels")
+	require.Equal(t, http.StatusNotFound, status(t, g.admin+"/v1/channels/jobs:1/events"), "and nothing else of the clients' side")
+	require.Equal(t, http.StatusOK, status(t, g.admin+"/"), "the console")
+	require.Equal(t, http.StatusUnauthorized, status(t, g.admin+"/admin/v1/gateways"))
+	token := regexp.MustCompile(`(?m)^\s+(ey\S+)$`).FindStringSubmatch(g.stderr.String())
+	require.Len(t, token, 2, "a gateway without keys prints the token of its console")
+	asOperator := get(t, g.admin+"/admin/v1/gateways", func(q *http.Request) { q.Header.Set("Authorization", "Bearer "+token[1]) })
+	require.Equal(t, http.StatusOK, asOperator.status, asOperator.body)
 	a := get(t, g.admin+"/debug/pprof/", func(q *http.Request) { q.Host = "evil.example" })
 	require.Equal(t, http.StatusMisdirectedRequest, a.status)
 	require.Contains(t, a.body, "host_not_allowed")

@@ -15,6 +15,8 @@ type tokenCommand struct {
 	AuthIssuer   string `placeholder:"ISS" default:"tallywire" help:"Issuer (default ${default})."`
 	AuthAudience string `placeholder:"AUD" default:"tallywire" help:"Audience (default ${default})."`
 
+	AdminAudience string `placeholder:"AUD" default:"tallywire-admin" help:"Audience of the admin API, which --admin adds (default ${default})."`
+
 	User string        `required:"" placeholder:"USER" help:"Whom the token speaks for."`
 	Name string        `placeholder:"NAME" help:"What to call the user in front of others."`
 	ID   string        `name:"id" placeholder:"ID" help:"Id to revoke the token by (default: a random one)."`
@@ -33,8 +35,12 @@ func (c *tokenCommand) Run(_ context.Context, r *run) error {
 	if err := errors.Join(r.sources.Problems()...); err != nil {
 		return usageError{err}
 	}
+	var more []string
+	if c.Admin {
+		more = []string{c.AdminAudience}
+	}
 	token, err := auth.Mint([]byte(c.AuthSecret), auth.Claims{
-		Issuer: c.AuthIssuer, Audience: c.AuthAudience, User: c.User, Name: c.Name, ID: c.ID,
+		Issuer: c.AuthIssuer, Audience: c.AuthAudience, MoreAudiences: more, User: c.User, Name: c.Name, ID: c.ID,
 		Permissions: auth.Permissions{
 			Subscribe: c.Subscribe, Publish: c.Publish, Presence: c.Presence, History: c.History, Edit: c.Edit, Admin: c.Admin,
 		},

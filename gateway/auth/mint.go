@@ -14,6 +14,8 @@ import (
 type Claims struct {
 	// Issuer and Audience mean their defaults when empty.
 	Issuer, Audience string
+	// MoreAudiences accept the token too.
+	MoreAudiences []string
 	// User is the subject, see [ValidSubject].
 	User string
 	// Name is the display name; empty means none.
@@ -44,7 +46,7 @@ func Mint(secret []byte, c Claims, ttl time.Duration) (string, error) {
 		return "", fmt.Errorf("mint: %w", err)
 	}
 	build := jwt.NewBuilder().
-		Issuer(c.Issuer).Audience([]string{c.Audience}).Subject(c.User).JwtID(c.ID).
+		Issuer(c.Issuer).Audience(append([]string{c.Audience}, c.MoreAudiences...)).Subject(c.User).JwtID(c.ID).
 		IssuedAt(c.IssuedAt).Expiration(c.IssuedAt.Add(ttl)).
 		Claim("tw", c.Permissions)
 	if c.Name != "" {

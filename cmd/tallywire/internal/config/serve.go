@@ -32,6 +32,8 @@ type Serve struct {
 	AuthIssuer   string   `group:"auth" placeholder:"ISS" default:"tallywire" help:"Issuer of the tokens (default ${default})."`
 	AuthAudience string   `group:"auth" placeholder:"AUD" default:"tallywire" help:"Audience that tokens must name (default ${default})."`
 
+	AdminAudience string `group:"auth" placeholder:"AUD" default:"tallywire-admin" help:"Audience that tokens for the admin API must name (default ${default})."`
+
 	GatewayID   string        `name:"gateway-id" group:"gateway" placeholder:"NAME" help:"Name of this gateway, unique among those of one store (default: host name and a random part)."`
 	Ping        time.Duration `group:"gateway" placeholder:"DURATION" default:"25s" help:"Silence after which a client is pinged (default ${default})."`
 	LeaseTTL    time.Duration `name:"lease-ttl" group:"gateway" placeholder:"DURATION" default:"10s" help:"How long the members of a gateway that has died stay; the same for all gateways of one store (default ${default})."`

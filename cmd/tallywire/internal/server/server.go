@@ -51,6 +51,7 @@ type Server struct {
 	registry *events.Registry
 	auth     *auth.Authenticator
 	gateway  *gateway.Gateway
+	admin    *adminSide
 }
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
@@ -109,6 +110,10 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		},
 		Ping: c.Ping, DrainWindow: c.DrainWindow, RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
 	})
+	if err != nil || c.AdminListen == config.AdminOff {
+		return err
+	}
+	s.admin, err = s.newAdmin(spaces, keys)
 	return err
 }
 
@@ -145,6 +150,9 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	work.Go(func() error { return s.auth.Run(lasting) })
+	if s.admin != nil {
+		s.admin.run(lasting, &work)
+	}
 	s.runDemo(ctx, &work)
 	s.announce(public, admin)
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tallywire/tallywire/broker/membroker"
 	"github.com/tallywire/tallywire/broker/redisbroker"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/gateway/admin"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
 	"github.com/tallywire/tallywire/internal/redisconn"
@@ -26,10 +27,16 @@ type store struct {
 	name        string // for logs, without secrets
 	broker      broker.Broker
 	dead        broker.DeadLetters
-	revocations auth.Revocations
+	revocations revocations
 	presence    presence.Tracker
 	directory   presence.Directory
 	client      redis.UniversalClient // nil for the embedded engine
+}
+
+// revocations is the list of tokens that are no longer good, as gateways read it and operators write it.
+type revocations interface {
+	auth.Revocations
+	admin.Revocations
 }
 
 func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
