@@ -43,6 +43,9 @@ func (g *Gateway) membersHTTP(c echo.Context) error {
 		return wire.Errorf(wire.CodeForbidden, "the token does not allow presence in this channel")
 	}
 	r := presence.PageRequest{After: c.QueryParam("after")}
+	if len(r.After) > presence.MaxUser {
+		return wire.Errorf(wire.CodeInvalidRequest, "after: must be a user's id of at most "+strconv.Itoa(presence.MaxUser)+" bytes")
+	}
 	if v := c.QueryParam("limit"); v != "" {
 		if r.Limit, err = strconv.Atoi(v); err != nil || r.Limit < 1 || r.Limit > presence.MaxPageLimit {
 			return wire.Errorf(wire.CodeInvalidRequest, "limit: must be 1 to "+strconv.Itoa(presence.MaxPageLimit))

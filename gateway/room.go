@@ -36,7 +36,7 @@ type room struct {
 	waiting  []*watcher // for the snapshot that is under way
 	next     []*watcher // for the one after it: they came, or missed a change, while it was under way
 	fetching bool
-	recent   []recentChange // the last changes heard, oldest first
+	recent   []recentChange // the changes heard since fetching began, oldest first
 	failures int            // snapshots that failed in a row
 	retryAt  time.Time      // not before then are snapshots taken that are owed
 	closed   bool
@@ -133,7 +133,7 @@ func (r *room) wantLocked(ws ...*watcher) {
 }
 
 func (r *room) fetchLocked() {
-	r.fetching = true
+	r.fetching, r.recent = true, nil // what was heard before is in the snapshot
 	g := r.rooms.gateway
 	g.conns.Add(1) // the watcher's connection is counted, so that Run waits still
 	go func() {
@@ -169,7 +169,7 @@ func (r *room) fetch() {
 			r.startLocked(w, page)
 		}
 	}
-	r.waiting, r.next, r.fetching = r.next, nil, false
+	r.waiting, r.next, r.fetching, r.recent = r.next, nil, false, nil
 	if len(r.waiting) > 0 && !r.closed {
 		r.fetchLocked()
 	}
@@ -231,7 +231,6 @@ func (r *room) startLocked(w *watcher, page presence.Page) {
 			// What was heard does not join on to the store's answer: a change was lost just now, or the
 			// store has lost its data. Not at once, lest it be for ever.
 			w.live, w.owed = false, true
-			r.recent = nil
 			return
 		}
 		if r.tellLocked(w, c); !w.live {
@@ -264,13 +263,12 @@ func (rs *rooms) Change(c presence.Change) {
 	change := recentChange{version: c.Version, prev: c.Prev, frame: wire.AppendMemberChange(nil, &c)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := len(r.recent); n > 0 && change.version <= r.recent[n-1].version {
-		return
+	if r.fetching {
+		if len(r.recent) >= maxRecentChanges {
+			r.recent = slices.Delete(r.recent, 0, maxRecentChanges/2)
+		}
+		r.recent = append(r.recent, change)
 	}
-	if len(r.recent) >= maxRecentChanges {
-		r.recent = slices.Delete(r.recent, 0, maxRecentChanges/2)
-	}
-	r.recent = append(r.recent, change)
 	for _, w := range r.watchers {
 		r.tellLocked(w, &change)
 	}
@@ -288,7 +286,6 @@ func (rs *rooms) Stale(channel string) {
 	rs.mu.Unlock()
 	for _, r := range stale {
 		r.mu.Lock()
-		r.recent = nil
 		r.wantLocked(slices.Collect(maps.Values(r.watchers))...)
 		r.mu.Unlock()
 	}
