@@ -2,7 +2,7 @@
 
 import { get, session } from "./api.js";
 import { attr, put, say } from "./dom.js";
-import { forget } from "./live.js";
+import { forget, heartbeat } from "./live.js";
 import { signIn } from "./sign-in.js";
 import { overview } from "./overview.js";
 import { channels } from "./channels.js";
@@ -26,7 +26,7 @@ function route() {
   return { parts: path.split("/").map(decodeURIComponent), params: Object.fromEntries(new URLSearchParams(search)) };
 }
 
-function show() {
+function show(turned) {
   if (!session.who) return;
   view?.abort();
   view = new AbortController();
@@ -44,9 +44,10 @@ function show() {
   put(main, root);
   const title = make(root, { args: parts.slice(1), params, signal: view.signal });
   document.title = `${title} · Tallywire console`;
+  heartbeat(view.signal, (signal) => get("whoami", { signal }));
   scrollTo(0, 0);
-  if (document.activeElement === document.body || document.activeElement?.closest?.("#nav")) return;
-  main.focus({ preventScroll: true });
+  // Whoever asked for another view goes on there, unless it has something to fill in.
+  if (turned && !root.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
 function leave(message) {
@@ -65,7 +66,7 @@ function enter() {
   top.hidden = false;
   document.getElementById("leave").title = `Signed in as ${session.who.user}`;
   say(`Signed in as ${session.who.user}.`);
-  show();
+  show(false);
 }
 
 const REFUSED = {
@@ -79,7 +80,7 @@ document.querySelector(".skip").addEventListener("click", (e) => {
   e.preventDefault(); // the address says which view it is
   main.focus();
 });
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => show(true));
 
 find.addEventListener("submit", (e) => {
   e.preventDefault();

@@ -1,6 +1,6 @@
 import { get, part } from "./api.js";
 import { attr, h, put, set, sync, table } from "./dom.js";
-import { ago, count, plural, span, time } from "./format.js";
+import { ago, count, events, plural, span, time } from "./format.js";
 import { coverage, poll } from "./live.js";
 import { membersPanel } from "./members.js";
 import { publishForm } from "./publish.js";
@@ -20,7 +20,7 @@ export function channel(root, { args, signal }) {
     subscribers: fact("Subscribers"), members: fact("Members"), keeps: fact("Keeps"), delivery: fact("Delivers"),
   };
   const places = table(`Subscribers of ${name} by gateway`, [
-    { label: "Gateway" }, { label: "Subscribers", class: "num" }, { label: "Has heard of" }, { label: "Last event" },
+    { label: "Gateway" }, { label: "Subscribers", class: "num" }, { label: "Has heard of", class: "wide" }, { label: "Last event", class: "nowrap" },
   ]);
   const nobody = h("p", { class: "empty" }, "Looking …");
   const members = membersPanel(name, signal);
@@ -41,11 +41,11 @@ export function channel(root, { args, signal }) {
     const silent = c.stream_problem ?? (log.exists ? "–" : "no log: never used, or expired");
     facts.head.show(log?.exists ? log.head : silent);
     facts.newest.show(log?.exists && log.newest ? `${time(log.newest)} (${ago(log.newest)})` : "–");
-    facts.retained.show(log?.exists ? plural(log.retained, "entry", "entries") : "–");
+    facts.retained.show(log?.exists ? plural(events(log), "event") : "–");
     facts.oldest.show(log?.first ? `${log.first} (${ago(log.oldest)})` : "–");
     facts.subscribers.show(count(c.subscribers));
     facts.members.show(c.presence ? `${count(c.presence.count)} with ${plural(c.presence.sessions, "session")}${c.presence.stale_since ? `, stale since ${time(c.presence.stale_since)}` : ""}` : "not tracked");
-    facts.keeps.show(`${plural(c.namespace.maxlen, "entry", "entries")}, ${span(c.namespace.ttl_ms)} after the last`);
+    facts.keeps.show(`${plural(c.namespace.maxlen, "event")}, ${span(c.namespace.ttl_ms)} after the last`);
     facts.delivery.show(c.namespace.delivery === "latest" ? "the latest of each subject" : "every event");
     nobody.hidden = c.gateways.length > 0;
     set(nobody, "No gateway has this channel open: nobody is subscribed.");

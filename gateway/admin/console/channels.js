@@ -1,6 +1,6 @@
 import { get, part, query } from "./api.js";
 import { h, put, set, sync, table } from "./dom.js";
-import { ago, count, plural } from "./format.js";
+import { ago, count, events, plural } from "./format.js";
 import { coverage, poll } from "./live.js";
 
 const PAGE = 50;
@@ -12,8 +12,8 @@ export function channels(root, { params, signal }) {
   const partial = h("p", { class: "notice bad", hidden: true });
   const input = h("input", { type: "search", id: "prefix", value: prefix, placeholder: "jobs:", spellcheck: "false", autocomplete: "off", autocapitalize: "none" });
   const list = table("Channels", [
-    { label: "Channel" }, { label: "Subscribers", class: "num" }, { label: "On gateways" }, { label: "Head", class: "num" },
-    { label: "Retained", class: "num" }, { label: "Newest" },
+    { label: "Channel" }, { label: "Subscribers", class: "num" }, { label: "On gateways", class: "wide" }, { label: "Head", class: "num" },
+    { label: "Retained", class: "num" }, { label: "Newest", class: "nowrap" },
   ]);
   const empty = h("p", { class: "empty" }, "Looking …");
   const where = h("span", { class: "page" }, "");
@@ -42,7 +42,7 @@ export function channels(root, { params, signal }) {
       set(row.cell[1], count(c.subscribers));
       set(row.cell[2], c.gateways.map((g) => `${g.gateway} (${g.subscribers})`).join(", "));
       set(row.cell[3], c.stream?.exists ? count(Number(c.stream.head.split("-")[0])) : "–");
-      set(row.cell[4], c.stream ? count(c.stream.retained) : c.stream_problem);
+      set(row.cell[4], c.stream ? count(events(c.stream)) : c.stream_problem);
       set(row.cell[5], c.stream?.newest ? ago(c.stream.newest) : "–");
     });
   });

@@ -53,7 +53,7 @@ function list(root, params, signal) {
 }
 
 function letter(root, [channel, cursor], signal) {
-  const body = h("div", null, h("p", { class: "empty" }, "Looking …"));
+  const body = h("div", { class: "view" }, h("p", { class: "empty" }, "Looking …"));
   put(root, h("div", { class: "title" }, h("p", { class: "crumb" }, h("a", { href: "#/dead-letters" }, "Dead letters")), h("h1", { class: "mono" }, `${channel} ${cursor}`)), body);
   get(`dead-letters/${part(channel)}/${part(cursor)}`, { signal }).then((l) => show(body, l), (p) => {
     if (!signal.aborted) put(body, h("p", { class: "notice bad" }, `${p.message} (${p.code})`));

@@ -14,7 +14,7 @@ const PLACES = {
   never_published: "beyond the head", unknown: "not known: the store does not answer",
 };
 
-const badge = (outcome) => h("span", { class: "state", "data-state": OUTCOMES[outcome]?.[1] ?? "missing" }, OUTCOMES[outcome]?.[0] ?? outcome);
+const badge = (outcome, state) => h("span", { class: "state", "data-state": state ?? OUTCOMES[outcome]?.[1] ?? "missing" }, OUTCOMES[outcome]?.[0] ?? outcome);
 
 /** explain says what became of an event for a user. */
 export function explain(root, { params, signal }) {
@@ -50,7 +50,8 @@ async function ask(node, { user, channel, cursor }, signal) {
   const list = table("What the gateways know", [{ label: "Outcome" }, { label: "Session" }, { label: "Gateway" }, { label: "Time" }, { label: "Detail", class: "wide" }]);
   for (const t of e.traces) {
     const row = list.row();
-    put(row.cell[0], badge(t.outcome));
+    // What the other gateways do not know is no trouble where one knows.
+    put(row.cell[0], badge(t.outcome, t.outcome === e.outcome ? null : t.outcome.startsWith("not_") ? "none" : null));
     set(row.cell[1], t.session || "–");
     set(row.cell[2], t.gateway);
     set(row.cell[3], new Date(t.time).getFullYear() > 1 ? time(t.time) : "–");

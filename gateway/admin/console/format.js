@@ -48,6 +48,9 @@ export const ago = (value) => (value ? `${span(Date.now() - new Date(value).getT
 /** offset is a cursor's number. */
 export const offset = (cursor) => Number(cursor.split("-")[0]);
 
+/** events counts what a log retains, without the entry that opens it and is never delivered. */
+export const events = (log) => log.retained - (log.first && offset(log.first) === 1 ? 1 : 0);
+
 /** micros writes microseconds. */
 export const micros = (us) => (us < 1000 ? `${us} µs` : `${(us / 1000).toFixed(1)} ms`);
 

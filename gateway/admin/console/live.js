@@ -8,6 +8,7 @@ const pulseText = document.getElementById("pulse-text");
 const banner = document.getElementById("banner");
 
 let lastAnswer = 0;
+let polls = 0; // of the view that is shown
 let failing = null;
 
 function show() {
@@ -29,6 +30,7 @@ function show() {
 
 /** forget begins anew: another view has other answers. */
 export function forget() {
+  polls = 0;
   lastAnswer = 0;
   failing = null;
   show();
@@ -39,6 +41,7 @@ export function forget() {
  * the page. It returns a function that asks now.
  */
 export function poll(signal, ms, ask) {
+  polls++;
   let timer = 0;
   let running = false;
   const run = async () => {
@@ -67,6 +70,11 @@ export function poll(signal, ms, ask) {
   });
   run();
   return run;
+}
+
+/** heartbeat keeps asking something small where the view itself does not ask. */
+export function heartbeat(signal, ask) {
+  if (polls === 0) poll(signal, 5000, ask);
 }
 
 setInterval(() => failing && show(), 1000);

@@ -7,7 +7,7 @@ const PAGE = 25;
 /** membersPanel lists who is in a channel, in pages. refresh asks again. */
 export function membersPanel(channel, signal) {
   const list = table(`Members of ${channel}`, [
-    { label: "User" }, { label: "State" }, { label: "Sessions", class: "num" }, { label: "Since" }, { label: "Status", class: "clip" },
+    { label: "User" }, { label: "State" }, { label: "Sessions", class: "num" }, { label: "Since", class: "nowrap" }, { label: "Status", class: "clip" },
   ]);
   const empty = h("p", { class: "empty" }, "Looking …");
   const figures = h("span", { class: "detail" }, " ");

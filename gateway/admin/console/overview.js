@@ -102,9 +102,9 @@ export function overview(root, { signal }) {
     cards.gateways.show(`${ready} / ${all.length}`, `asked through ${answer.asked}`, readyHistory);
     attr(cards.gateways.node, "data-state", ready < all.length ? "bad" : null);
     cards.connections.show(count(t.connections), `${plural(t.sessions, "session")}, ${plural(t.subscriptions, "subscription")}`, series("connections"));
-    cards.published.show(rate(t.published_per_second), "by clients of the gateways", series("published"));
+    cards.published.show(rate(t.published_per_second), "through gateways, without workers", series("published"));
     cards.delivered.show(rate(t.delivered_per_second), "to sockets", series("delivered"));
-    coverage(partial, answer);
+    coverage(partial, { ...answer, complete: !answer.problem, missing: [] }); // the missing stand below, each with its reason
     const problems = all.filter((g) => g.state !== "ready");
     trouble.hidden = problems.length === 0;
     sync(trouble, problems, (g) => g.gateway, () => h("li"), (li, g) => {

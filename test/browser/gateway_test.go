@@ -1,0 +1,105 @@
+package browser
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	secret   = "a secret of at least thirty-two bytes"
+	patience = 30 * time.Second
+)
+
+// gateway is a gateway in a process of its own, on addresses that it keeps when it is started again.
+type gateway struct {
+	t             testing.TB
+	id            string
+	public, admin string // base URLs
+	args          []string
+
+	cmd  *exec.Cmd
+	log  *syncBuffer
+	done chan struct{} // closed when the process has ended
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// freeAddr returns a loopback address that nobody listens on.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// newGateway starts a gateway and waits until it is ready.
+func newGateway(t testing.TB, id, redis string) *gateway {
+	t.Helper()
+	public, admin := freeAddr(t), freeAddr(t)
+	g := &gateway{
+		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &syncBuffer{},
+		args: []string{
+			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis,
+			"--auth-secret", secret, "--lease-ttl", "3s", "--drain-window", "500ms",
+		},
+	}
+	t.Cleanup(func() {
+		g.kill()
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", id, g.log)
+		}
+	})
+	g.start()
+	return g
+}
+
+// start runs the gateway and waits until it is ready.
+func (g *gateway) start() {
+	g.t.Helper()
+	g.cmd, g.done = exec.Command(binary, g.args...), make(chan struct{})
+	g.cmd.Stderr = g.log
+	require.NoError(g.t, g.cmd.Start())
+	cmd, done := g.cmd, g.done
+	go func() {
+		defer close(done)
+		_ = cmd.Wait()
+	}()
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	require.Eventually(g.t, func() bool {
+		a, err := client.Get(g.public + "/readyz")
+		if err != nil {
+			return false
+		}
+		a.Body.Close()
+		return a.StatusCode == http.StatusOK
+	}, patience, 20*time.Millisecond, "%s is not ready", g.id)
+}
+
+// kill ends the gateway as a crash does, and waits for that.
+func (g *gateway) kill() {
+	_ = g.cmd.Process.Kill()
+	<-g.done
+}
