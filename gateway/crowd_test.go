@@ -26,7 +26,8 @@ type crowdOptions struct {
 	rigOptions
 	id      string // of the gateway
 	members *mempresence.Store
-	timeout time.Duration
+	timeout time.Duration // of the tracker, and the lifetime of its lease; 0 means the default
+	ttl     time.Duration
 	// wrap puts something between the gateway and its tracker.
 	wrap func(presence.Tracker) presence.Tracker
 }
@@ -39,7 +40,7 @@ func newCrowd(t testing.TB, o crowdOptions) *crowd {
 	if o.members == nil {
 		o.members = mempresence.NewStore(mempresence.StoreOptions{})
 	}
-	tracker, err := o.members.Tracker(presence.Options{Gateway: o.id, Timeout: o.timeout})
+	tracker, err := o.members.Tracker(presence.Options{Gateway: o.id, Timeout: o.timeout, TTL: o.ttl})
 	require.NoError(t, err)
 	change := o.change
 	o.change = func(g *gateway.Options) {

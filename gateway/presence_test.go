@@ -211,6 +211,25 @@ func TestStatusTooOften(t *testing.T) {
 	require.Greater(t, limited, n/2)
 }
 
+// A client that reconnects enters all its channels at once.
+func TestManyChannelsAreEnteredAtOnce(t *testing.T) {
+	r := newCrowd(t, crowdOptions{})
+	alice := r.session("alice", "a", nil)
+	const n = 250
+	var frames []string
+	for i := range n {
+		frames = append(frames, fmt.Sprintf(`{"type":"presence","id":%d,"channel":"m:%d"}`, i, i))
+	}
+	alice.send("[%s]", strings.Join(frames, ","))
+	for answers := 0; answers < n; {
+		f := alice.next()
+		require.NotEqual(t, "error", f.Type, f.Message)
+		if f.Type == "present" {
+			answers++
+		}
+	}
+}
+
 // A gateway that has just started does not take its first clients for impatient ones.
 func TestPresenceAtTheStart(t *testing.T) {
 	r := newCrowd(t, crowdOptions{rigOptions: rigOptions{starting: true}})

@@ -24,8 +24,9 @@ type stay struct {
 	leaving bool
 }
 
-// statusRate is how many presence frames a second a connection may send, in bursts of twice as many.
-// What comes while the store is busy is conflated.
+// statusRate is how many presence frames a second a connection may send, in bursts of twice as many. To
+// enter a channel is free, so that a client that reconnects is back everywhere before its grace is over;
+// to leave it is not. What comes while the store is busy is conflated.
 const statusRate = 20
 
 // present handles `presence`: the session enters a channel, changes its status there, or leaves it.
@@ -39,9 +40,6 @@ func (s *session) present(f *wire.ClientFrame) {
 		s.fail(f.ID, &wire.Error{
 			Code: wire.CodeStatusTooLarge, Message: "status: has more than 4096 bytes", Path: "/status", Channel: channel,
 		})
-		return
-	case !s.takeStatus():
-		s.fail(f.ID, &wire.Error{Code: wire.CodeRateLimited, Message: "too many presence frames a second", Channel: channel})
 		return
 	}
 	s.enter(channel, slices.Clone(f.ID), f)
@@ -59,6 +57,8 @@ func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
 		return
 	case f.Leave && !known:
 		bad = &wire.Error{Code: wire.CodeNotSubscribed, Message: "the session is not present in this channel", Channel: channel}
+	case known && !s.takeStatus():
+		bad = &wire.Error{Code: wire.CodeRateLimited, Message: "too many presence frames a second", Channel: channel}
 	case !known && len(s.stays) >= g.options.Limits.Subscriptions:
 		bad = &wire.Error{Code: wire.CodeTooManySubscriptions, Message: "the session is present in as many channels as it may", Channel: channel}
 	}
