@@ -101,7 +101,7 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 	}
 	s.gateway, err = gateway.New(gateway.Options{
 		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
-		Dead: s.store.dead, Log: s.log, Presence: s.store.presence, Directory: s.store.directory, Version: s.version,
+		Dead: s.store.dead, Log: s.log, Presence: s.store.presence, Directory: s.store.sessions, Version: s.version,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Limits: gateway.Limits{
 			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
