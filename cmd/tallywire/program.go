@@ -36,6 +36,13 @@ type commands struct {
 	Tail    tailCommand    `cmd:"" help:"Follow channels."`
 	Token   tokenCommand   `cmd:"" help:"Make a token."`
 	Doctor  doctorCommand  `cmd:"" help:"Examine a Redis."`
+
+	Gateways gatewaysCommand `cmd:"" help:"List the gateways."`
+	Channels channelsCommand `cmd:"" help:"List the channels."`
+	Presence presenceCommand `cmd:"" help:"Tell who is in a channel, or where a user is connected."`
+	Explain  explainCommand  `cmd:"" help:"Tell what became of an event for a user."`
+	Top      topCommand      `cmd:"" help:"Watch the cluster."`
+
 	Schema  schemaCommand  `cmd:"" help:"Look at event types and check events."`
 	Bench   bench.Command  `cmd:"" help:"Measure a gateway under load."`
 	Version versionCommand `cmd:"" help:"Print the version."`
