@@ -102,7 +102,7 @@ func TestTokensComeInTheHeaderOnly(t *testing.T) {
 	r := newRig(t, rigOptions{cluster: &cluster{}})
 	for name, change := range map[string]func(*http.Request){
 		"query":  func(q *http.Request) { q.URL.RawQuery = "token=" + r.token + "&access_token=" + r.token },
-		"cookie": func(q *http.Request) { q.AddCookie(&http.Cookie{Name: "token", Value: r.token}) },
+		"cookie": func(q *http.Request) { q.Header.Set("Cookie", "token="+r.token) },
 		"basic":  func(q *http.Request) { q.SetBasicAuth("ops", r.token) },
 	} {
 		t.Run(name, func(t *testing.T) {

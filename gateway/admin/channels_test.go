@@ -29,7 +29,7 @@ func TestChannels(t *testing.T) {
 	}
 	body := r.get("/admin/v1/channels?prefix=jobs:")
 	require.Equal(t, true, body["complete"])
-	require.Equal(t, "", body["next"])
+	require.Empty(t, body["next"])
 	page := list(t, body, "channels")
 	require.Len(t, page, 2)
 	one := page[0]
@@ -119,7 +119,7 @@ func TestMembers(t *testing.T) {
 	require.Equal(t, object{"viewing": "match:42"}, list(t, body, "members")[0]["status"])
 	body = r.get("/admin/v1/channels/jobs:1/members?limit=100&after=user-049")
 	require.Len(t, list(t, body, "members"), 70)
-	require.Equal(t, "", body["next"])
+	require.Empty(t, body["next"])
 	require.NotContains(t, body, "stale_since")
 	m.stale = time.Date(2026, 11, 24, 3, 0, 0, 0, time.UTC)
 	require.Equal(t, "2026-11-24T03:00:00Z", r.get("/admin/v1/channels/jobs:1/members")["stale_since"])

@@ -64,6 +64,7 @@ func (r *realRig) connect(base, token, session, channel string) *websocket.Conn 
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
+	//nolint:bodyclose // the library takes the body on success
 	ws, _, err := websocket.Dial(ctx, strings.Replace(base, "http", "ws", 1)+"/v1/ws", &websocket.DialOptions{
 		Subprotocols: []string{wire.Subprotocol}, HTTPHeader: http.Header{"Origin": {base}, "User-Agent": {"test/1"}},
 	})

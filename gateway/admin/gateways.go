@@ -24,19 +24,19 @@ const (
 
 // gatewayResource is one gateway. For one that has not answered, the counts are those of its lease.
 type gatewayResource struct {
-	Gateway  string             `json:"gateway"`
-	State    gatewayState       `json:"state"`
-	Reason   string             `json:"reason,omitempty"`
-	Version  string             `json:"version,omitempty"`
-	Start    time.Time          `json:"start,omitzero"`
-	Address  string             `json:"address,omitempty"`
-	Lease    *leaseResource     `json:"lease,omitempty"`
-	Sessions int                `json:"sessions"`
-	Conns    int                `json:"connections"`
-	Channels int                `json:"channels"`
-	Overview *inspect.Overview  `json:"overview,omitempty"`
-	Rates    *Rates             `json:"rates,omitempty"`
-	Series   *Series            `json:"series,omitempty"`
+	Gateway  string            `json:"gateway"`
+	State    gatewayState      `json:"state"`
+	Reason   string            `json:"reason,omitempty"`
+	Version  string            `json:"version,omitempty"`
+	Start    time.Time         `json:"start,omitzero"`
+	Address  string            `json:"address,omitempty"`
+	Lease    *leaseResource    `json:"lease,omitempty"`
+	Sessions int               `json:"sessions"`
+	Conns    int               `json:"connections"`
+	Channels int               `json:"channels"`
+	Overview *inspect.Overview `json:"overview,omitempty"`
+	Rates    *Rates            `json:"rates,omitempty"`
+	Series   *Series           `json:"series,omitempty"`
 }
 
 // leaseResource is a gateway's lease, by the store's clock.

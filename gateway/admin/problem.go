@@ -16,18 +16,6 @@ import (
 	"github.com/tallywire/tallywire/presence"
 )
 
-// Problem is an RFC 9457 problem detail, with the codes of the wire.
-type Problem struct {
-	Type    string    `json:"type"` // about:blank: Title is the status' text
-	Title   string    `json:"title"`
-	Status  int       `json:"status"`
-	Detail  string    `json:"detail"`
-	Code    wire.Code `json:"code"`
-	Retry   bool      `json:"retry"`
-	Path    string    `json:"path,omitempty"`
-	Channel string    `json:"channel,omitempty"`
-}
-
 // problem answers a request with an error, once.
 func (a *Admin) problem(err error, c echo.Context) {
 	if c.Response().Committed {
@@ -38,7 +26,7 @@ func (a *Admin) problem(err error, c echo.Context) {
 		a.options.Log.Error().Str("event", "admin_failed").Str("route", c.Path()).Err(err).Msg("an admin request failed")
 	}
 	h := c.Response().Header()
-	h.Set(echo.HeaderContentType, "application/problem+json")
+	h.Set(echo.HeaderContentType, wire.ProblemType)
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 	if p.Status == http.StatusUnauthorized {
 		h.Set(echo.HeaderWWWAuthenticate, `Bearer realm="tallywire-admin"`)
@@ -53,19 +41,13 @@ func (a *Admin) problem(err error, c echo.Context) {
 }
 
 // problemOf is the one place where errors become answers.
-func problemOf(err error) Problem {
-	e, status := wireError(err), 0
+func problemOf(err error) wire.Problem {
+	p := wireError(err).Problem()
 	var he *echo.HTTPError
 	if errors.As(err, &he) {
-		status = he.Code
+		p.Status, p.Title = he.Code, http.StatusText(he.Code)
 	}
-	if status == 0 {
-		status = statusOf(e.Code)
-	}
-	return Problem{
-		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,
-		Code: e.Code, Retry: e.Code.Retry(), Path: e.Path, Channel: e.Channel,
-	}
+	return p
 }
 
 func wireError(err error) *wire.Error {
@@ -132,31 +114,6 @@ func authError(err error) error {
 		return wire.Errorf(wire.CodeUnavailable, e.Message)
 	default:
 		return wire.Errorf(wire.Code(e.Code), e.Message)
-	}
-}
-
-func statusOf(code wire.Code) int {
-	switch code {
-	case wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked:
-		return http.StatusUnauthorized
-	case wire.CodeForbidden:
-		return http.StatusForbidden
-	case wire.CodeNotFound:
-		return http.StatusNotFound
-	case wire.CodeFrameTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case wire.CodeInvalidEvent:
-		return http.StatusUnprocessableEntity
-	case wire.CodeUnsupported:
-		return http.StatusMethodNotAllowed
-	case wire.CodeOverloaded, wire.CodeUnavailable, wire.CodeKeysUnavailable:
-		return http.StatusServiceUnavailable
-	case wire.CodeRefused:
-		return http.StatusInsufficientStorage
-	case wire.CodeInternal:
-		return http.StatusInternalServerError
-	default:
-		return http.StatusBadRequest
 	}
 }
 

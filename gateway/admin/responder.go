@@ -112,4 +112,3 @@ func trimSessions(list []inspect.Session) (out []inspect.Session, cut bool) {
 	}
 	return out, cut
 }
-

@@ -105,7 +105,7 @@ func TestRevocations(t *testing.T) {
 	require.Equal(t, "alice", page[1]["user"])
 	body = r.get("/admin/v1/revocations?after=" + body["next"].(string))
 	require.Equal(t, "2026-01-02T03:04:05Z", list(t, body, "revocations")[0]["before"])
-	require.Equal(t, "", body["next"])
+	require.Empty(t, body["next"])
 
 	for _, content := range []string{
 		`{}`, `{"user":"alice","token_id":"t"}`, `{"user":"a b"}`, `{"token_id":"a b"}`, `{"user":"alice","before":"yesterday"}`,
