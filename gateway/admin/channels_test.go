@@ -156,12 +156,14 @@ func TestPagingLimits(t *testing.T) {
 			require.Equal(t, "/limit", problem["path"])
 		}
 		r.get(path + "?limit=1")
-		r.get(path + "?limit=500")
+		r.get(path + "?limit=100")
 	}
 	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/channels/jobs:1/members?after="+strings.Repeat("x", 257), "")
 	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/channels/jobs:1/members?after=%00", "")
-	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/dead-letters?after="+strings.Repeat("1", 65), "")
-	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/dead-letters?after=yesterday", "")
+	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/dead-letters?limit=101", "")
+	for _, after := range []string{"yesterday", "1-2-3", "-", "1-", "+1", "%00", strings.Repeat("1", 65)} {
+		r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/dead-letters?after="+after, "")
+	}
 	r.refused(400, "invalid_request", http.MethodGet, "/admin/v1/revocations?after=x", "")
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -17,11 +19,8 @@ import (
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
-// maxAfter bounds the place from which a page of letters begins.
-const maxAfter = 64
-
-// scanPage is how many letters are read at once while one is looked for.
-const scanPage = 100
+// maxLetters bounds a page, and what is read at once while a letter is looked for: each may have 64 KB.
+const maxLetters = 100
 
 // deadLetterResource is an event that was not delivered. Channel and cursor name it.
 type deadLetterResource struct {
@@ -58,10 +57,10 @@ type deadLettersAnswer struct {
 // deadLetters handles GET /admin/v1/dead-letters?after=&limit=, the oldest first.
 func (a *Admin) deadLetters(c echo.Context) error {
 	after := c.QueryParam("after")
-	if err := checkText("after", after, 0, maxAfter); err != nil {
+	if err := checkPlace(after); err != nil {
 		return err
 	}
-	limit, err := limitParam(c, maxLimit)
+	limit, err := limitParam(c, maxLetters)
 	if err != nil {
 		return err
 	}
@@ -88,6 +87,19 @@ func (a *Admin) deadLetters(c echo.Context) error {
 }
 
 var errNoDead = unsupported("dead letters are not kept by this gateway's store; its log tells of them")
+
+// checkPlace accepts what the stores name letters by: a number, or two.
+func checkPlace(after string) error {
+	if after == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(after, "-") {
+		if _, err := strconv.ParseUint(part, 10, 64); err != nil || strings.Count(after, "-") > 1 {
+			return badRequest("after", "must be the next of the page before")
+		}
+	}
+	return nil
+}
 
 func listError(err error) error {
 	if errors.Is(err, broker.ErrInvalidCursor) {
@@ -124,7 +136,7 @@ func (a *Admin) letterParam(c echo.Context) (broker.DeadLetter, error) {
 // findLetter looks for a letter. The store is bounded and lists in one direction only.
 func (a *Admin) findLetter(ctx context.Context, channel string, cursor broker.Cursor) (broker.DeadLetter, error) {
 	for after := ""; ; {
-		page, next, err := a.options.Dead.List(ctx, after, scanPage)
+		page, next, err := a.options.Dead.List(ctx, after, maxLetters)
 		if err != nil {
 			return broker.DeadLetter{}, listError(err)
 		}
@@ -133,7 +145,7 @@ func (a *Admin) findLetter(ctx context.Context, channel string, cursor broker.Cu
 				return l, nil
 			}
 		}
-		if len(page) < scanPage || next == after {
+		if len(page) < maxLetters || next == after {
 			return broker.DeadLetter{}, &wire.Error{
 				Code: wire.CodeNotFound, Message: "there is no such dead letter; the oldest go when there are too many", Channel: channel,
 			}
