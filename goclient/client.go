@@ -35,13 +35,14 @@ type Client struct {
 	token   string
 	subs    map[string]*Subscription
 	calls   map[uint64]*call
+	stays   map[string]*stay // where the session is present
 	lastID  uint64
 	cur     *link           // the connection for new requests; nil when there is none
 	behind  []*Subscription // fenced by overflow, to be asked for when the queue is empty
 }
 
 type counters struct {
-	events, skipped, duplicates, violations, resets, overflows, connections, moves, handled atomic.Uint64
+	events, skipped, duplicates, violations, resets, overflows, connections, moves, handled, memberGaps atomic.Uint64
 }
 
 // Stats count what a client has seen since it was made.
@@ -54,6 +55,7 @@ type Stats struct {
 	Overflows   uint64 // times that events were dropped and asked for again because a handler waited for an answer
 	Connections uint64 // established
 	Moves       uint64 // connections that replaced one that was still open
+	MemberGaps  uint64 // times that a change of members was missing and a snapshot asked for
 }
 
 // New returns a client that Run brings to life.
@@ -69,6 +71,7 @@ func New(o Options) (*Client, error) {
 		token: o.Token,
 		subs:  map[string]*Subscription{},
 		calls: map[uint64]*call{},
+		stays: map[string]*stay{},
 	}, nil
 }
 
@@ -84,7 +87,7 @@ func (c *Client) Stats() Stats {
 	return Stats{
 		Events: s.events.Load(), Skipped: s.skipped.Load(), Duplicates: s.duplicates.Load(),
 		Violations: s.violations.Load(), Resets: s.resets.Load(), Overflows: s.overflows.Load(),
-		Connections: s.connections.Load(), Moves: s.moves.Load(),
+		Connections: s.connections.Load(), Moves: s.moves.Load(), MemberGaps: s.memberGaps.Load(),
 	}
 }
 
@@ -121,6 +124,9 @@ func (c *Client) stop() {
 	for _, s := range c.subs {
 		s.settleLocked(ErrStopped)
 	}
+	for _, s := range c.stays {
+		c.forgetLocked(s, ErrStopped)
+	}
 }
 
 func (c *Client) backoff() backoff {
@@ -132,8 +138,8 @@ func (c *Client) nextIDLocked() uint64 {
 	return c.lastID
 }
 
-// attach makes l the current connection: all channels are taken up on it, and calls that no living
-// connection carries are sent again.
+// attach makes l the current connection: the session enters all channels where it is present, takes up
+// those that it follows, and sends again the calls that no living connection carries.
 func (c *Client) attach(l *link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,6 +147,7 @@ func (c *Client) attach(l *link) {
 		c.cur.dirty = nil
 	}
 	c.cur = l
+	c.enterAllLocked()
 	for _, s := range c.subs {
 		if s.state == refused {
 			s.state = wanted
@@ -176,6 +183,8 @@ func (c *Client) detach(l *link) {
 			c.orphanLocked(x)
 		}
 	}
+	c.abandonLocked(l)
+	l.stays = nil
 	c.resendLocked()
 }
 

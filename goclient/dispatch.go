@@ -112,8 +112,14 @@ func (c *Client) dispatch(ctx context.Context, l *link, f *wire.Frame) {
 		if s := c.owned(l, f); s != nil && s.handler.OnSignal != nil {
 			s.handler.OnSignal(ctx, Signal{Channel: f.Channel, Raw: f.Event})
 		}
+	case frameMembers:
+		c.onMembers(ctx, l, f)
+	case frameMember:
+		c.onMember(ctx, l, f)
 	case frameError:
-		c.onError(ctx, l, f)
+		if !c.onPresenceError(ctx, l, f) {
+			c.onError(ctx, l, f)
+		}
 	}
 }
 
@@ -146,6 +152,7 @@ func (c *Client) onSubscribed(ctx context.Context, l *link, f *wire.Frame) {
 		return
 	}
 	s.owner, s.began = l, time.Now()
+	s.roll = roll{}
 	s.settleLocked(nil)
 	c.mu.Unlock()
 	if s.handler.OnSubscribed != nil {

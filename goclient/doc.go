@@ -12,5 +12,8 @@
 // answers (call.go) and hands the rest to one dispatcher (dispatch.go), which asks the track of the
 // subscription (track.go) whether to deliver, and runs the handler.
 //
+// A client may also be present in channels ([Client.Presence]), which it enters again on every new
+// connection, and watch who else is (SubscribeOptions.Presence).
+//
 // Programs that speak frames themselves, such as load generators, use [Dial] and [Conn].
 package goclient

@@ -61,7 +61,7 @@ func appendSignal(b []byte, id uint64, channel string, event []byte) []byte {
 }
 
 // appendRequest appends one channel of a subscribe frame. At most one of cursor and since is sent.
-func appendRequest(b []byte, channel string, cursor *broker.Cursor, since string) []byte {
+func appendRequest(b []byte, channel string, cursor *broker.Cursor, since string, members bool) []byte {
 	b = append(b, `{"channel":"`...)
 	b = append(b, channel...)
 	b = append(b, '"')
@@ -73,6 +73,9 @@ func appendRequest(b []byte, channel string, cursor *broker.Cursor, since string
 	case since != "":
 		b = append(b, `,"since":`...)
 		b = wire.AppendString(b, since)
+	}
+	if members {
+		b = append(b, `,"presence":true`...)
 	}
 	return append(b, '}')
 }

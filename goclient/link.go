@@ -21,6 +21,9 @@ const (
 	frameSkip       = "skip"
 	frameReset      = "reset"
 	frameSignal     = "signal"
+	framePresent    = "present"
+	frameMembers    = "members"
+	frameMember     = "member"
 	frameMoving     = "moving"
 	frameDegraded   = "degraded"
 	frameError      = "error"
@@ -70,10 +73,12 @@ type link struct {
 	attached   bool
 	dirty      []*Subscription     // to be requested
 	leave      map[string]struct{} // to be unsubscribed
+	stays      []*stay             // to be told
+	entering   int                 // presence frames that are not answered
 	fifo       []*call             // to be written
 	unanswered int                 // subscriptions requested and not answered
 	inflight   int                 // calls carried
-	settled    chan struct{}       // closed when all channels were once answered
+	settled    chan struct{}       // closed when all channels and stays were once answered
 	drained    chan struct{}       // closed when retiring and no call is carried
 	retiring   bool
 	moveAfter  time.Duration // from the gateway's `moving`
@@ -106,7 +111,7 @@ func signal(ch chan struct{}) {
 
 // settleLocked closes settled and drained when their time has come.
 func (l *link) settleLocked() {
-	if l.attached && l.unanswered == 0 && len(l.dirty) == 0 {
+	if l.attached && l.unanswered == 0 && len(l.dirty) == 0 && l.entering == 0 && len(l.stays) == 0 {
 		closeOnce(l.settled)
 	}
 	if l.retiring && l.inflight == 0 {
@@ -190,15 +195,23 @@ func (l *link) take(frames []wire.Frame) []wire.Frame {
 		case framePublished, frameRefreshed:
 			l.c.resolve(f)
 		case frameError:
-			if !l.c.resolve(f) && !l.c.tooLarge(l, f) {
+			if !l.c.resolve(f) && !l.c.present(l, f) && !l.c.tooLarge(l, f) {
 				rest = append(rest, *f)
+			}
+		case framePresent:
+			l.c.present(l, f)
+		case frameMembers:
+			if len(f.ID) == 0 {
+				rest = append(rest, *f)
+			} else {
+				l.c.resolve(f)
 			}
 		case frameMoving:
 			l.note(func() { l.moving, l.moveAfter = true, time.Duration(max(f.AfterMS, 0))*time.Millisecond })
 		case frameDegraded:
 			degraded := *f
 			l.note(func() { l.degraded = &degraded })
-		case frameSubscribed, frameEvent, frameSkip, frameReset, frameSignal:
+		case frameSubscribed, frameEvent, frameSkip, frameReset, frameSignal, frameMember:
 			rest = append(rest, *f)
 		default: // pong, unsubscribed, and what later versions may say
 		}

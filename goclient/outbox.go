@@ -52,7 +52,8 @@ func (c *Client) outgoing(l *link, now time.Time) ([]byte, time.Duration) {
 	wait := time.Duration(1<<63 - 1)
 	c.mu.Lock()
 	if c.leaveLocked(l, &o) { // what is left comes before what is taken up again
-		wait = c.subscribeLocked(l, &o, now)
+		wait = c.staysLocked(l, &o, now)
+		wait = min(wait, c.subscribeLocked(l, &o, now))
 		c.carriedLocked(l, &o)
 	}
 	c.mu.Unlock()
@@ -83,7 +84,7 @@ func (c *Client) leaveLocked(l *link, o *outbox) bool {
 			if i > 0 {
 				o.buf = append(o.buf, ',')
 			}
-			o.buf = appendRequest(o.buf, name, nil, "")
+			o.buf = appendRequest(o.buf, name, nil, "", false)
 			delete(l.leave, name)
 		}
 		o.buf = append(o.buf, "]}"...)
@@ -138,7 +139,7 @@ func (c *Client) requestsLocked(l *link, o *outbox, due []*Subscription) {
 		var since string
 		s.sent, since = s.positionLocked()
 		l.unanswered++
-		o.buf = appendRequest(o.buf, s.channel, s.sent, since)
+		o.buf = appendRequest(o.buf, s.channel, s.sent, since, s.members)
 	}
 	o.buf = append(o.buf, "]}"...)
 }

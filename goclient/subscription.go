@@ -8,6 +8,7 @@ import (
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/presence"
 )
 
 // Handler takes what happens on a subscription. Functions that are nil are not called. All handlers of
@@ -25,6 +26,13 @@ type Handler struct {
 	OnSkip func(context.Context, Skip)
 	// OnSignal takes an ephemeral event, which may be lost.
 	OnSignal func(context.Context, Signal)
+	// OnMembers takes a snapshot of the channel's members, which replaces what was known of them: the first
+	// page, see [Client.Members] for the others. It comes with every connection, and whenever a change may
+	// have been missed. OnMember takes a change: it follows on the snapshot or change before it, and no change
+	// comes twice. Programs that keep the members of a channel with more than one page give both to a
+	// [presence.Roster]. Both need SubscribeOptions.Presence.
+	OnMembers func(context.Context, Members)
+	OnMember  func(context.Context, presence.Change)
 	// OnError is told of a [*ChannelError] or [*ViolationError]. Neither ends the subscription.
 	OnError func(context.Context, error)
 }
@@ -81,6 +89,9 @@ type SubscribeOptions struct {
 	Cursor *broker.Cursor
 	// Since rewinds by time.
 	Since time.Time
+	// Presence asks for the channel's members, too. Where the token does not allow that, the subscription
+	// is refused.
+	Presence bool
 	// Handler takes what happens.
 	Handler Handler
 }
@@ -100,7 +111,10 @@ type Subscription struct {
 	channel string
 	handler Handler
 	since   string
+	members bool          // presence is asked for
 	ready   chan struct{} // closed once first is set
+
+	roll roll // owned by the dispatcher
 
 	// Guarded by c.mu.
 	track   track
@@ -124,7 +138,9 @@ func (c *Client) Subscribe(channel string, o SubscribeOptions) (*Subscription, e
 	if err := events.ValidateChannel(channel); err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
-	s := &Subscription{c: c, channel: channel, handler: o.Handler, ready: make(chan struct{}), retry: c.backoff()}
+	s := &Subscription{
+		c: c, channel: channel, handler: o.Handler, members: o.Presence, ready: make(chan struct{}), retry: c.backoff(),
+	}
 	switch {
 	case o.Cursor != nil:
 		s.track.commit(*o.Cursor)
@@ -168,7 +184,8 @@ func (s *Subscription) Ready(ctx context.Context) error {
 	}
 }
 
-// Unsubscribe ends the subscription. Its handler is not called again, except for a call under way.
+// Unsubscribe ends the subscription, and the session's presence in the channel. Its handler is
+// not called again, except for a call under way.
 func (s *Subscription) Unsubscribe() {
 	c := s.c
 	c.mu.Lock()
@@ -179,6 +196,7 @@ func (s *Subscription) Unsubscribe() {
 	delete(c.subs, s.channel)
 	s.settleLocked(ErrStopped)
 	s.answeredLocked()
+	c.leaveWithLocked(s.channel)
 	if s.link != nil && s.link == c.cur {
 		c.cur.leave[s.channel] = struct{}{}
 		c.cur.kick()
