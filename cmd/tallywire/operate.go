@@ -191,10 +191,11 @@ func (c *topCommand) Run(ctx context.Context, r *run) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	screen := operate.Screen{Out: out, Size: func() (int, int) {
-		if columns, lines, err := term.GetSize(int(out.Fd())); err == nil {
-			return columns, lines
+		columns, lines, err := term.GetSize(int(out.Fd()))
+		if err != nil || columns <= 0 || lines <= 0 { // a terminal that nobody has told its size says 0
+			return 80, 24
 		}
-		return 80, 24
+		return columns, lines
 	}}
 	if in, ok := r.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
 		state, err := term.MakeRaw(int(in.Fd()))
