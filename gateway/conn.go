@@ -33,6 +33,7 @@ type conn struct {
 	lastRead atomic.Int64 // flusher clock
 	queued   atomic.Bool  // in flusher.ready
 	closing  atomic.Bool
+	behind   atomic.Bool // its session waits for room to be told of members
 
 	mu       sync.Mutex // guards the following
 	outbox   []byte     // frames to write, joined by commas

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/gateway"
-	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/presence"
 	"github.com/tallywire/tallywire/presence/mempresence"
@@ -56,10 +55,10 @@ func newCrowd(t testing.TB, o crowdOptions) *crowd {
 }
 
 // session opens a session with a name of its own.
-func (r *rig) session(user, session string, p *auth.Permissions) *client {
+func (r *rig) session(user, session string) *client {
 	r.t.Helper()
 	c := r.dial(http.Header{"User-Agent": {"test/1"}})
-	c.send(`{"type":"connect","id":1,"token":"%s","session":"%s"}`, r.token(user, p), session)
+	c.send(`{"type":"connect","id":1,"token":"%s","session":"%s"}`, r.token(user, nil), session)
 	require.Equal(r.t, session, c.expect("connected").Session)
 	return c
 }

@@ -33,7 +33,7 @@ func TestDirectoryKnowsSessions(t *testing.T) {
 	r := newCrowd(t, crowdOptions{})
 	before := time.Now().Add(-time.Millisecond)
 	require.Empty(t, r.sessions("alice"), "an unknown user has none")
-	alice := r.session("alice", "tab-1", nil)
+	alice := r.session("alice", "tab-1")
 	r.awaitSession("alice", "connected", func(s presence.SessionInfo) bool { return s.Session == "tab-1" })
 	s := r.sessions("alice")[0]
 	require.Equal(t, "gw-test", s.Gateway)
@@ -54,7 +54,7 @@ func TestDirectoryKnowsSessions(t *testing.T) {
 		return s.ChannelCount == 1 && s.Channels[0] == "jobs:2"
 	})
 
-	other := r.session("alice", "tab-2", nil)
+	other := r.session("alice", "tab-2")
 	r.eventually("both", func() bool { return len(r.sessions("alice")) == 2 })
 	alice.close()
 	r.awaitSession("alice", "the other", func(s presence.SessionInfo) bool { return s.Session == "tab-2" })
@@ -66,19 +66,19 @@ func TestDirectoryKnowsSessions(t *testing.T) {
 func TestDirectoryFollowsTheNewestConnection(t *testing.T) {
 	t.Parallel()
 	r := newCrowd(t, crowdOptions{})
-	old := r.session("alice", "tab-1", nil)
+	old := r.session("alice", "tab-1")
 	r.awaitSession("alice", "connected", func(presence.SessionInfo) bool { return true })
 	since := r.sessions("alice")[0].Since
-	next := r.session("alice", "tab-1", nil)
+	next := r.session("alice", "tab-1")
 	next.subscribe("jobs:1", "")
 	r.awaitSession("alice", "the next connection", func(s presence.SessionInfo) bool {
 		return s.Since.After(since) && s.ChannelCount == 1
 	})
 	old.close()
 	// One that begins and ends after it shows that the store has been told.
-	r.session("zoe", "z", nil).close()
+	r.session("zoe", "z").close()
 	r.eventually("only one", func() bool { return r.gateway.Connections() == 1 })
-	marker := r.session("marker", "m", nil)
+	marker := r.session("marker", "m")
 	r.awaitSession("marker", "told", func(presence.SessionInfo) bool { return true })
 	require.Len(t, r.sessions("alice"), 1)
 	require.Empty(t, r.sessions("zoe"))
@@ -89,7 +89,7 @@ func TestDirectoryFollowsTheNewestConnection(t *testing.T) {
 func TestDirectoryBoundsChannels(t *testing.T) {
 	t.Parallel()
 	r := newCrowd(t, crowdOptions{})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	var list []string
 	for i := range 150 {
 		list = append(list, fmt.Sprintf(`{"channel":"jobs:%d"}`, i))
@@ -104,10 +104,10 @@ func TestDirectoryBoundsChannels(t *testing.T) {
 func TestDirectoryHeals(t *testing.T) {
 	t.Parallel()
 	r := newCrowd(t, crowdOptions{timeout: 200 * time.Millisecond})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	r.awaitSession("alice", "connected", func(presence.SessionInfo) bool { return true })
 	r.tracker.ForTest().Cut()
-	r.session("bob", "b", nil)
+	r.session("bob", "b")
 	alice.close()
 	r.eventually("gone", func() bool { return r.gateway.Connections() == 1 })
 	_, err := r.tracker.UserSessions(t.Context(), "alice")

@@ -37,6 +37,9 @@ func (f *flusher) flush(c *conn) {
 	if len(c.dirty) > 0 && !c.blocked {
 		f.include(c)
 	}
+	if c.behind.Load() && c.behind.Swap(false) {
+		f.gateway.rooms.resume(&c.session)
+	}
 }
 
 // flushShared is the common case of one channel with something new: the frame is the same for all

@@ -70,7 +70,7 @@ func cursorOf(t *testing.T, text string) broker.Cursor {
 
 func TestSessionsAndDisconnect(t *testing.T) {
 	r := newRig(t, rigOptions{})
-	tab1, tab2 := r.session("alice", "tab-1", nil), r.session("alice", "tab-2", nil)
+	tab1, tab2 := r.session("alice", "tab-1"), r.session("alice", "tab-2")
 	r.connect("bob", nil)
 	start := tab1.subscribe("jobs:1", "").Cursor
 	for n := range 3 {
@@ -117,7 +117,7 @@ func TestExplain(t *testing.T) {
 	r := newRig(t, rigOptions{strict: true})
 	before := r.publish("jobs:1", progress(1))
 	r.explains("alice", "jobs:1", before, inspect.NotConnected)
-	alice := r.session("alice", "tab-1", nil)
+	alice := r.session("alice", "tab-1")
 	r.explains("alice", "jobs:1", before, inspect.NotSubscribed)
 	alice.subscribe("jobs:1", "")
 	r.explains("alice", "jobs:1", before, inspect.NotCovered)
@@ -139,7 +139,7 @@ func TestExplain(t *testing.T) {
 	late := r.publish("jobs:1", progress(3))
 	r.explains("alice", "jobs:1", late, inspect.NotCovered)
 	r.explains("alice", "jobs:2", late, inspect.NotConnected)
-	r.session("alice", "tab-2", nil)
+	r.session("alice", "tab-2")
 	r.explains("alice", "jobs:1", good, inspect.NotSubscribed, inspect.Delivered)
 
 	mallory := r.connect("mallory", &auth.Permissions{Subscribe: []string{"other:*"}})
@@ -171,7 +171,7 @@ func TestExplainPending(t *testing.T) {
 	}
 	r.explains("alice", "jobs:1", last, inspect.Pending)
 	require.Positive(t, r.gateway.Sessions("alice")[0].Subscriptions[0].Behind)
-	for stuck.next().Cursor.Offset < last.Offset { //nolint:revive // reads to the end
+	for stuck.next().Cursor.Offset < last.Offset {
 	}
 	r.explains("alice", "jobs:1", last, inspect.Delivered)
 }
@@ -181,7 +181,7 @@ func TestExplainReset(t *testing.T) {
 	r := newRig(t, rigOptions{namespaces: map[string]namespace.Options{"jobs": {MaxLen: 1000}}, change: func(o *gateway.Options) {
 		o.RelayLinger = time.Millisecond
 	}})
-	alice := r.session("alice", "tab-1", nil)
+	alice := r.session("alice", "tab-1")
 	start := *alice.subscribe("jobs:1", "").Cursor
 	seen := r.publish("jobs:1", event(0))
 	alice.expect("event")
@@ -191,7 +191,7 @@ func TestExplainReset(t *testing.T) {
 	kept := r.publish("jobs:1", event(2))
 	r.store.ForTest().Trim("jobs:1", 1)
 
-	alice = r.session("alice", "tab-1", nil)
+	alice = r.session("alice", "tab-1")
 	alice.send(`{"type":"subscribe","channel":"jobs:1","cursor":"%s"}`, start)
 	require.False(t, alice.expect("subscribed").Resumed)
 	require.Equal(t, lost, *alice.expect("reset").Cursor)

@@ -18,20 +18,20 @@ import (
 	"github.com/tallywire/tallywire/presence/mempresence"
 )
 
-// fill lets members enter a channel past the gateway, in the order of their names.
-func (r *crowd) fill(channel string, n int) {
+// fill lets members enter m:7 past the gateway, in the order of their names.
+func (r *crowd) fill(n int) {
 	r.t.Helper()
 	var g errgroup.Group
 	g.SetLimit(256)
 	for i := range n {
-		g.Go(func() error { return r.tracker.Enter(r.t.Context(), guest(channel, i, "")) })
+		g.Go(func() error { return r.tracker.Enter(r.t.Context(), guest(i, "")) })
 	}
 	require.NoError(r.t, g.Wait())
 }
 
-func guest(channel string, i int, status string) presence.Entry {
+func guest(i int, status string) presence.Entry {
 	e := presence.Entry{
-		Channel: channel, User: fmt.Sprintf("guest-%05d", i), Session: "s", Claim: fmt.Sprint("c", i), Grace: time.Minute,
+		Channel: "m:7", User: fmt.Sprintf("guest-%05d", i), Session: "s", Claim: fmt.Sprint("c", i), Grace: time.Minute,
 	}
 	if status != "" {
 		e.Status = []byte(status)
@@ -43,7 +43,7 @@ func guest(channel string, i int, status string) presence.Entry {
 func TestMembersArePaged(t *testing.T) {
 	r := newCrowd(t, crowdOptions{})
 	const n = 5000
-	r.fill("m:7", n)
+	r.fill(n)
 	alice, first := r.watcher("alice", "m:7")
 	require.Len(t, first.Members, presence.DefaultPageLimit)
 	require.Equal(t, n, first.Count)
@@ -90,8 +90,8 @@ func TestMembersOverHTTP(t *testing.T) {
 		return p
 	}
 	require.Contains(t, r.get("/v1/channels/m:7/members", token, nil).body, `"members":[]`, "nobody is a list too")
-	r.fill("m:7", 250)
-	r.session("bob", "b", nil).enter("m:7", `,"status":{"at":"x"}`)
+	r.fill(250)
+	r.session("bob", "b").enter("m:7", `,"status":{"at":"x"}`)
 	var all []presence.Member
 	for after := ""; ; {
 		p := page("?limit=100&after=" + after)
@@ -133,7 +133,7 @@ func TestMembersOverHTTP(t *testing.T) {
 func TestMembersWhileTheStoreIsAway(t *testing.T) {
 	r := newCrowd(t, crowdOptions{timeout: 300 * time.Millisecond})
 	token := r.token("dave", nil)
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	alice.enter("m:7", "")
 	asked := time.Now()
 	bob, before := r.watcher("bob", "m:7") // which is what is remembered
@@ -172,7 +172,7 @@ func TestMembersWhileTheStoreIsAway(t *testing.T) {
 	}
 	// What was told meanwhile is made up for.
 	r.eventually("carol", func() bool { return slices.Equal(r.here("m:8"), []string{"carol live 1"}) })
-	r.session("erin", "e", nil).enter("m:8", "")
+	r.session("erin", "e").enter("m:8", "")
 	carol.until("erin", func(f wire.Frame) bool {
 		return f.Type == "member" && f.Member.User == "erin" || f.Type == "members" && slices.Contains(users(f), "erin")
 	})
@@ -190,7 +190,7 @@ func TestSnapshotIsTriedAgain(t *testing.T) {
 	alice.subscribe("m:7", `,"presence":true`)
 	require.Equal(t, "/presence", alice.expectError(wire.CodeUnavailable).Path)
 	require.Empty(t, alice.expect("members").Members, "the next that comes is the snapshot")
-	r.session("bob", "b", nil).enter("m:7", "")
+	r.session("bob", "b").enter("m:7", "")
 	alice.change(presence.Join, "bob")
 }
 
@@ -212,7 +212,7 @@ func TestLeavesAreRemembered(t *testing.T) {
 	t.Parallel()
 	o := crowdOptions{rigOptions: graced(time.Millisecond), timeout: time.Second}
 	r := newCrowd(t, o)
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	const rooms = 20
 	for i := range rooms {
 		alice.enter(fmt.Sprint("room:", i), "")
@@ -241,7 +241,7 @@ func TestSlowWatcher(t *testing.T) {
 	pad := strings.Repeat("x", 4000)
 	before := heap()
 	for i := range changes {
-		require.NoError(t, r.tracker.Enter(t.Context(), guest("m:7", i%10, fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, pad))))
+		require.NoError(t, r.tracker.Enter(t.Context(), guest(i%10, fmt.Sprintf(`{"n":%d,"pad":"%s"}`, i, pad))))
 	}
 	// What is kept of the last changes, for those who have just come, is at most 512 of them.
 	require.Less(t, heap()-before, int64(6<<20))

@@ -27,14 +27,14 @@ func TestMemberJoinsAndLeaves(t *testing.T) {
 	require.Zero(t, first.Count)
 	require.Empty(t, first.Members)
 
-	tab1 := r.session("alice", "tab-1", nil)
+	tab1 := r.session("alice", "tab-1")
 	tab1.enter("matches:7", `,"status":{"viewing":"match:42"}`)
 	m := bob.change(presence.Join, "alice")
 	require.Equal(t, presence.Live, m.State)
 	require.Equal(t, 1, m.Sessions)
 	require.JSONEq(t, `{"viewing":"match:42"}`, string(m.Status))
 
-	tab2 := r.session("alice", "tab-2", nil)
+	tab2 := r.session("alice", "tab-2")
 	members := tab2.enter("matches:7", "")
 	require.Equal(t, []string{"alice"}, users(members))
 	require.Equal(t, 1, members.Count)
@@ -49,7 +49,7 @@ func TestMemberJoinsAndLeaves(t *testing.T) {
 	m = bob.change(presence.Leave, "alice")
 	require.Zero(t, m.Sessions)
 
-	r.session("carol", "c", nil).enter("matches:7", "")
+	r.session("carol", "c").enter("matches:7", "")
 	bob.change(presence.Join, "carol")
 	_, again := r.watcher("dave", "matches:7")
 	require.Equal(t, []string{"carol"}, users(again))
@@ -73,7 +73,7 @@ func TestMembersAreForThoseWhoMay(t *testing.T) {
 	require.Equal(t, "5", string(mallory.expectError(wire.CodeForbidden).ID))
 
 	bob, _ := r.watcher("bob", "matches:7")
-	r.session("alice", "a", nil).enter("matches:7", "")
+	r.session("alice", "a").enter("matches:7", "")
 	bob.change(presence.Join, "alice")
 	r.publish("matches:7", event(1))
 	plain.expect("event")
@@ -85,7 +85,7 @@ func TestMembersAreForThoseWhoMay(t *testing.T) {
 func TestStatusIsConflated(t *testing.T) {
 	r := newCrowd(t, crowdOptions{})
 	bob, _ := r.watcher("bob", "matches:7")
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	alice.enter("matches:7", "")
 	bob.change(presence.Join, "alice")
 	const n = 30
@@ -112,7 +112,7 @@ func TestGrace(t *testing.T) {
 	t.Parallel()
 	r := newCrowd(t, crowdOptions{rigOptions: graced(700 * time.Millisecond)})
 	bob, _ := r.watcher("bob", "room:1")
-	alice, zoe := r.session("alice", "a", nil), r.session("zoe", "z", nil)
+	alice, zoe := r.session("alice", "a"), r.session("zoe", "z")
 	alice.enter("room:1", `,"status":"here"`)
 	bob.change(presence.Join, "alice")
 	zoe.enter("room:1", "")
@@ -122,14 +122,14 @@ func TestGrace(t *testing.T) {
 	require.Equal(t, presence.Grace, bob.change(presence.Update, "alice").State)
 	zoe.close()
 	require.Equal(t, presence.Grace, bob.change(presence.Update, "zoe").State)
-	r.session("alice", "a", nil).enter("room:1", "")
+	r.session("alice", "a").enter("room:1", "")
 	back := bob.change(presence.Update, "alice")
 	require.Equal(t, presence.Live, back.State)
 	require.Equal(t, 1, back.Sessions, "the same session, not another one")
 	require.Equal(t, `"here"`, string(back.Status))
 	bob.change(presence.Leave, "zoe") // whose grace began after alice's
 	require.Equal(t, []string{"alice live 1"}, r.here("room:1"))
-	r.session("carol", "c", nil).enter("room:1", "")
+	r.session("carol", "c").enter("room:1", "")
 	bob.change(presence.Join, "carol")
 }
 
@@ -141,7 +141,7 @@ func TestGoodbyeSkipsGrace(t *testing.T) {
 		`{"type":"presence","channel":"room:1","leave":true}`,
 		`{"type":"unsubscribe","channels":[{"channel":"room:1"}]}`,
 	} {
-		alice := r.session("alice", "a", nil)
+		alice := r.session("alice", "a")
 		alice.subscribe("room:1", "")
 		alice.enter("room:1", "")
 		bob.change(presence.Join, "alice")
@@ -155,7 +155,7 @@ func TestGoodbyeSkipsGrace(t *testing.T) {
 
 func TestPresenceRefusals(t *testing.T) {
 	r := newCrowd(t, crowdOptions{rigOptions: rigOptions{change: func(o *gateway.Options) { o.Limits.Subscriptions = 2 }}})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	refused := func(code wire.Code, path, format string, args ...any) {
 		t.Helper()
 		alice.send(format, args...)
@@ -189,7 +189,7 @@ func TestPresenceRefusals(t *testing.T) {
 
 func TestStatusTooOften(t *testing.T) {
 	r := newCrowd(t, crowdOptions{})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	const burst, n = 40, 100
 	var frames []string
 	for i := range n {
@@ -214,7 +214,7 @@ func TestStatusTooOften(t *testing.T) {
 // A client that reconnects enters all its channels at once.
 func TestManyChannelsAreEnteredAtOnce(t *testing.T) {
 	r := newCrowd(t, crowdOptions{})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	const n = 250
 	var frames []string
 	for i := range n {
@@ -233,7 +233,7 @@ func TestManyChannelsAreEnteredAtOnce(t *testing.T) {
 // A gateway that has just started does not take its first clients for impatient ones.
 func TestPresenceAtTheStart(t *testing.T) {
 	r := newCrowd(t, crowdOptions{rigOptions: rigOptions{starting: true}})
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	for range 20 {
 		alice.send(`{"type":"presence","id":1,"channel":"m:7","status":1}`)
 	}
@@ -276,7 +276,7 @@ func TestRefreshWithoutPresence(t *testing.T) {
 	require.Equal(t, "/presence", f.Path)
 	require.Equal(t, "room:1", f.Channel)
 	bob.change(presence.Leave, "alice")
-	r.session("carol", "c", nil).enter("room:1", "")
+	r.session("carol", "c").enter("room:1", "")
 	bob.change(presence.Join, "carol")
 	r.publish("room:1", event(1))
 	require.Equal(t, "event", alice.next().Type, "the next thing that alice hears is an event, and no member")
@@ -290,14 +290,14 @@ func TestWatchingAndBeingPresentAreTwoThings(t *testing.T) {
 	alice.enter("m:7", "")
 	alice.send(`{"type":"presence","id":8,"channel":"m:7","leave":true}`)
 	alice.until("present", func(f wire.Frame) bool { return f.Type == "present" && string(f.ID) == "8" })
-	r.session("bob", "b", nil).enter("m:7", "")
+	r.session("bob", "b").enter("m:7", "")
 	alice.until("bob", func(f wire.Frame) bool { return f.Type == "member" && f.Member.User == "bob" })
 
-	carol := r.session("carol", "c", nil)
+	carol := r.session("carol", "c")
 	carol.enter("m:8", "")
 	carol.send(`[{"type":"presence","channel":"m:8","leave":true},{"type":"presence","id":8,"channel":"m:8"}]`)
 	carol.until("present", func(f wire.Frame) bool { return f.Type == "present" && string(f.ID) == "8" })
-	r.session("dave", "d", nil).enter("m:8", "")
+	r.session("dave", "d").enter("m:8", "")
 	carol.until("dave", func(f wire.Frame) bool {
 		return f.Type == "member" && f.Member.User == "dave" || f.Type == "members" && len(f.Members) == 2
 	})
@@ -305,7 +305,7 @@ func TestWatchingAndBeingPresentAreTwoThings(t *testing.T) {
 	// A subscription that replaces one says anew whether it watches.
 	erin, _ := r.watcher("erin", "m:9")
 	erin.subscribe("m:9", "")
-	r.session("frank", "f", nil).enter("m:9", "")
+	r.session("frank", "f").enter("m:9", "")
 	r.publish("m:9", event(1))
 	erin.expect("event")
 }
@@ -330,7 +330,7 @@ func TestEndWhileEntering(t *testing.T) {
 	o.wrap = func(tr presence.Tracker) presence.Tracker { slow.Tracker = tr; return slow }
 	r := newCrowd(t, o)
 	bob, _ := r.watcher("bob", "room:1")
-	alice := r.session("alice", "a", nil)
+	alice := r.session("alice", "a")
 	alice.send(`{"type":"presence","channel":"room:1"}`)
 	<-slow.entering
 	alice.close()

@@ -36,7 +36,8 @@ type room struct {
 	waiting  []*watcher // for the snapshot that is under way
 	next     []*watcher // for the one after it: they came, or missed a change, while it was under way
 	fetching bool
-	recent   []recentChange // the changes heard since fetching began, oldest first
+	recent   history
+	behind   int            // watchers that are behind
 	failures int            // snapshots that failed in a row
 	retryAt  time.Time      // not before then are snapshots taken that are owed
 	closed   bool
@@ -47,18 +48,13 @@ type watcher struct {
 	session *session
 	version uint64
 	live    bool // has a snapshot and follows the changes
+	behind  bool // its client had no room for a change: it gets that and the next ones when it has
 	owed    bool // is to get a snapshot as soon as its client has room for it and the store answers
 	excused bool // was told why it has none, or was given a stale one
 }
 
-type recentChange struct {
-	version, prev uint64
-	frame         []byte
-}
-
 const (
-	maxRecentChanges = 512
-	snapshotTimeout  = 5 * time.Second
+	snapshotTimeout = 5 * time.Second
 	// sweepPause is how often it is looked whether an owed snapshot can be given; while the store is away
 	// the pause doubles up to maxRetryPause.
 	sweepPause    = 500 * time.Millisecond
@@ -100,7 +96,10 @@ func (rs *rooms) unwatch(s *session, channel string) (release *relay.Relay) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.watchers, s)
+	if w := r.watchers[s]; w != nil {
+		r.behindLocked(w, false)
+		delete(r.watchers, s)
+	}
 	if len(r.watchers) == 0 {
 		delete(rs.byChannel, channel)
 		r.closed = true
@@ -120,6 +119,7 @@ func (rs *rooms) release(r *relay.Relay) {
 func (r *room) wantLocked(ws ...*watcher) {
 	for _, w := range ws {
 		w.live, w.owed = false, false
+		r.behindLocked(w, false)
 		switch {
 		case !r.fetching:
 			r.waiting = append(r.waiting, w)
@@ -133,7 +133,8 @@ func (r *room) wantLocked(ws ...*watcher) {
 }
 
 func (r *room) fetchLocked() {
-	r.fetching, r.recent = true, nil // what was heard before is in the snapshot
+	r.fetching = true
+	r.forgetLocked()
 	g := r.rooms.gateway
 	g.conns.Add(1) // the watcher's connection is counted, so that Run waits still
 	go func() {
@@ -156,7 +157,7 @@ func (r *room) fetch() {
 	if err != nil || !page.StaleSince.IsZero() {
 		pause := min(sweepPause<<min(r.failures, 8), maxRetryPause)
 		r.failures++
-		r.retryAt = time.Now().Add(pause/2 + rand.N(pause)) //nolint:gosec // jitter
+		r.retryAt = time.Now().Add(pause/2 + rand.N(pause))
 	} else {
 		r.failures, r.retryAt = 0, time.Time{}
 	}
@@ -169,7 +170,8 @@ func (r *room) fetch() {
 			r.startLocked(w, page)
 		}
 	}
-	r.waiting, r.next, r.fetching, r.recent = r.next, nil, false, nil
+	r.waiting, r.next, r.fetching = r.next, nil, false
+	r.forgetLocked()
 	if len(r.waiting) > 0 && !r.closed {
 		r.fetchLocked()
 	}
@@ -225,15 +227,21 @@ func (r *room) startLocked(w *watcher, page presence.Page) {
 		return
 	}
 	w.live, w.version = true, page.Version
-	for i := range r.recent {
-		c := &r.recent[i]
+	r.catchUpLocked(w)
+}
+
+// catchUpLocked tells a watcher the changes that are kept.
+func (r *room) catchUpLocked(w *watcher) {
+	r.behindLocked(w, false)
+	for i := range r.recent.changes {
+		c := &r.recent.changes[i]
 		if c.version > w.version && c.prev != w.version {
-			// What was heard does not join on to the store's answer: a change was lost just now, or the
-			// store has lost its data. Not at once, lest it be for ever.
+			// What is kept does not join on: too much has come meanwhile, or a change was lost, or the
+			// store has lost its data. A snapshot, but not at once, lest that be for ever.
 			w.live, w.owed = false, true
 			return
 		}
-		if r.tellLocked(w, c); !w.live {
+		if r.tellLocked(w, c); !w.live || w.behind {
 			return
 		}
 	}
@@ -242,13 +250,55 @@ func (r *room) startLocked(w *watcher, page presence.Page) {
 // tellLocked tells a watcher a change, or has it given a snapshot where it missed something before it.
 func (r *room) tellLocked(w *watcher, c *recentChange) {
 	switch {
-	case !w.live || c.version <= w.version:
+	case !w.live || w.behind || c.version <= w.version:
 	case c.prev != w.version:
 		r.wantLocked(w)
 	case !w.session.conn.tell(c.frame):
-		w.live, w.owed = false, true
+		r.behindLocked(w, true)
+		w.session.conn.behind.Store(true)
 	default:
 		w.version = c.version
+	}
+}
+
+func (r *room) behindLocked(w *watcher, behind bool) {
+	switch {
+	case w.behind == behind:
+		return
+	case behind:
+		r.behind++
+	default:
+		r.behind--
+	}
+	w.behind = behind
+}
+
+// forgetLocked forgets the changes that nobody waits for: a snapshot that is taken from now on has them.
+func (r *room) forgetLocked() {
+	if r.behind == 0 {
+		r.recent = history{}
+	}
+}
+
+// resume tells a session, for whose client there is room again, what it is behind.
+func (rs *rooms) resume(s *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for channel := range s.watched {
+		rs.mu.Lock()
+		r := rs.byChannel[channel]
+		rs.mu.Unlock()
+		if r == nil {
+			continue
+		}
+		r.mu.Lock()
+		if w := r.watchers[s]; w != nil && w.behind {
+			r.catchUpLocked(w)
+			if !r.fetching {
+				r.forgetLocked()
+			}
+		}
+		r.mu.Unlock()
 	}
 }
 
@@ -263,14 +313,15 @@ func (rs *rooms) Change(c presence.Change) {
 	change := recentChange{version: c.Version, prev: c.Prev, frame: wire.AppendMemberChange(nil, &c)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fetching {
-		if len(r.recent) >= maxRecentChanges {
-			r.recent = slices.Delete(r.recent, 0, maxRecentChanges/2)
-		}
-		r.recent = append(r.recent, change)
+	kept := r.fetching || r.behind > 0
+	if kept {
+		r.recent.add(change)
 	}
 	for _, w := range r.watchers {
 		r.tellLocked(w, &change)
+	}
+	if !kept && r.behind > 0 {
+		r.recent.add(change)
 	}
 }
 
