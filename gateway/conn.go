@@ -86,6 +86,12 @@ func (c *conn) tell(frame []byte) bool {
 	return true
 }
 
+// awaitRoom has the session resumed once what waits for the client is taken, also when it was meanwhile.
+func (c *conn) awaitRoom() {
+	c.behind.Store(true)
+	c.flusher.enqueue(c)
+}
+
 func (c *conn) appendLocked(appendFrame func([]byte) []byte) {
 	if len(c.outbox) > 0 {
 		c.outbox = append(c.outbox, ',')

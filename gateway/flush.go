@@ -18,6 +18,9 @@ func (f *flusher) flush(c *conn) {
 	}
 	c.queued.Store(false)
 	outbox := c.takeOutbox()
+	if c.behind.Load() && c.behind.Swap(false) {
+		f.gateway.rooms.resume(&c.session) // into the next frame
+	}
 	if len(outbox) == 0 {
 		switch len(c.dirty) {
 		case 0:
@@ -36,9 +39,6 @@ func (f *flusher) flush(c *conn) {
 	}
 	if len(c.dirty) > 0 && !c.blocked {
 		f.include(c)
-	}
-	if c.behind.Load() && c.behind.Swap(false) {
-		f.gateway.rooms.resume(&c.session)
 	}
 }
 

@@ -272,3 +272,30 @@ func pageOf(f wire.Frame) presence.Page {
 func changeOf(f wire.Frame) presence.Change {
 	return presence.Change{Channel: f.Channel, Version: f.Version, Prev: f.Prev, Action: f.Action, Member: *f.Member}
 }
+
+// A burst of changes that is more than may wait for a client at once reaches every watcher that reads, change
+// by change.
+func TestBurstOfChanges(t *testing.T) {
+	r := newCrowd(t, crowdOptions{})
+	const n, watchers = 1000, 5 // some 200 KB
+	var g errgroup.Group
+	for i := range watchers {
+		c, _ := r.watcher(fmt.Sprint("watcher-", i), "m:7")
+		g.Go(func() error {
+			var roster presence.Roster
+			roster.Load("", presence.Page{})
+			for roster.Len() < n {
+				f, err := c.read()
+				switch {
+				case err != nil:
+					return err
+				case f.Type != "member" || roster.Apply(changeOf(f)) != presence.Applied:
+					return fmt.Errorf("%s after %d members", f.Type, roster.Len())
+				}
+			}
+			return nil
+		})
+	}
+	r.fill(n)
+	require.NoError(t, g.Wait())
+}

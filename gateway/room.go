@@ -37,9 +37,9 @@ type room struct {
 	next     []*watcher // for the one after it: they came, or missed a change, while it was under way
 	fetching bool
 	recent   history
-	behind   int            // watchers that are behind
-	failures int            // snapshots that failed in a row
-	retryAt  time.Time      // not before then are snapshots taken that are owed
+	behind   int       // watchers that are behind
+	failures int       // snapshots that failed in a row
+	retryAt  time.Time // not before then are snapshots taken that are owed
 	closed   bool
 	relay    *relay.Relay // holds the channel's subscription at the broker; nil until it is open
 }
@@ -255,7 +255,7 @@ func (r *room) tellLocked(w *watcher, c *recentChange) {
 		r.wantLocked(w)
 	case !w.session.conn.tell(c.frame):
 		r.behindLocked(w, true)
-		w.session.conn.behind.Store(true)
+		w.session.conn.awaitRoom()
 	default:
 		w.version = c.version
 	}
