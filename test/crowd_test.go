@@ -49,10 +49,11 @@ func openTab(ctx context.Context, addr, token, user, session, channel string) (*
 		conn.CloseNow()
 		return nil, fmt.Errorf("%s/%s: %w", user, session, err)
 	}
+	reading := context.WithoutCancel(ctx)
 	go func() {
 		defer close(x.ended)
 		for {
-			if _, err := conn.ReceiveRaw(context.Background()); err != nil {
+			if _, err := conn.ReceiveRaw(reading); err != nil {
 				return
 			}
 		}
