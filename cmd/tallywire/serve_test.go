@@ -113,6 +113,8 @@ func TestPortInUse(t *testing.T) {
 // TestDrain ends a gateway while a client is connected that does not move by itself.
 func TestDrain(t *testing.T) {
 	g := serve(t, nil, "--insecure")
+	// A client that comes before the store has said that it is well is told so first.
+	require.Eventually(t, func() bool { return status(t, g.public+"/readyz") == http.StatusOK }, 10*time.Second, 5*time.Millisecond)
 	conn, err := goclient.Dial(t.Context(), g.public, "alice")
 	require.NoError(t, err)
 	defer conn.CloseNow()
