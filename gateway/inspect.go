@@ -123,7 +123,7 @@ func (g *Gateway) Disconnect(user, session string) int {
 	g.each(func(c *conn) {
 		if p := c.session.principal.Load(); p.User == user && c.session.id == session {
 			n++
-			c.shut(wire.CloseGoingAway, "disconnected by an operator")
+			c.shut(wire.CloseRestart, "disconnected by an operator")
 		}
 	})
 	return n

@@ -91,7 +91,7 @@ func TestSessionsAndDisconnect(t *testing.T) {
 	require.Zero(t, r.gateway.Disconnect("alice", "tab-3"))
 	require.Zero(t, r.gateway.Disconnect("bob", "tab-1"), "a session is a user's")
 	require.Equal(t, 1, r.gateway.Disconnect("alice", "tab-1"))
-	tab1.expectClose(wire.CloseGoingAway)
+	tab1.expectClose(wire.CloseRestart)
 	tab2.subscribe("jobs:1", "")
 	r.eventually("one session", func() bool { return len(r.gateway.Sessions("alice")) == 1 })
 }
