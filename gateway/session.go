@@ -120,14 +120,20 @@ func (s *session) refuse(id []byte, e *wire.Error) {
 
 // fail answers a frame with an error. A connection that sends nothing else for long is closed.
 func (s *session) fail(id []byte, e *wire.Error) {
+	s.conn.gateway.counters.BadFrames.Add(1) // before the answer, which whoever reads the counter may have seen
 	s.refuse(id, e)
-	s.count(e)
+	s.blame(e)
 }
 
-// count counts a bad frame.
+// count counts a bad frame that has been answered.
 func (s *session) count(e *wire.Error) {
+	s.conn.gateway.counters.BadFrames.Add(1)
+	s.blame(e)
+}
+
+// blame closes a connection that sends little else than bad frames.
+func (s *session) blame(e *wire.Error) {
 	g := s.conn.gateway
-	g.counters.BadFrames.Add(1)
 	if e.Code.Retry() && e.Code != wire.CodeRateLimited {
 		return
 	}
