@@ -294,7 +294,7 @@ func (f *flusher) record(s *subscription, o inspect.Outcome, from, to broker.Cur
 	p := s.conn.session.principal.Load()
 	f.gateway.traces.add(record{
 		user: p.User, session: s.conn.session.id, channel: s.channel, outcome: o, from: from, to: to,
-		start: f.wall(s.since), end: time.Now(), detail: detail,
+		end: time.Now(), detail: detail,
 	})
 }
 

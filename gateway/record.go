@@ -23,7 +23,7 @@ type record struct {
 	user, session, channel string
 	outcome                inspect.Outcome // Delivered for a range; Forbidden; ResetOver
 	from, to               broker.Cursor   // the range: after from, up to to
-	start, end             time.Time
+	end                    time.Time
 	detail                 string
 }
 

@@ -1,7 +1,6 @@
 package test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/internal/programtest"
 )
 
 const secret = "a secret of at least thirty-two bytes"
@@ -32,40 +32,14 @@ type process struct {
 	t    testing.TB
 	cmd  *exec.Cmd
 	addr string
-	log  *lockedBuffer
+	log  *programtest.Log
 	done chan struct{} // closed when the process has ended
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// freeAddr returns a loopback address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startGateway starts a gateway and returns at once.
 func startGateway(t testing.TB, id string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, addr: freeAddr(t), log: &lockedBuffer{}, done: make(chan struct{})}
+	p := &process{t: t, addr: programtest.FreeAddr(t), log: &programtest.Log{}, done: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{
 		"serve", "--listen", p.addr, "--admin-listen", "off", "--gateway-id", id,
 		"--auth-secret", secret, "--drain-window", "1s",

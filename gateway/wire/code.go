@@ -33,7 +33,7 @@ const (
 	CodeOriginNotAllowed     Code = "origin_not_allowed"     // no: Origin is not in --allowed-origins
 	CodeTooManyErrors        Code = "too_many_errors"        // the connection closes with 4429
 	CodeConnectTimeout       Code = "connect_timeout"        // the connection closes with 4408
-	CodeSlowConsumer         Code = "slow_consumer"          // the connection closes with 4410; resume by cursor
+	CodeSlowConsumer         Code = "slow_consumer"          // reserved: a full socket is dropped without a word
 	CodeInternal             Code = "internal"               // yes, perhaps: a defect, logged by the gateway
 )
 
@@ -65,7 +65,7 @@ const (
 	CloseRestart        = 1012
 	CloseUnauthorized   = 4401
 	CloseConnectTimeout = 4408
-	CloseSlowConsumer   = 4410
+	CloseSlowConsumer   = 4410 // reserved
 	CloseTooManyErrors  = 4429
 )
 

@@ -1,15 +1,14 @@
 package browser
 
 import (
-	"bytes"
-	"net"
 	"net/http"
 	"os/exec"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tallywire/tallywire/internal/programtest"
 )
 
 const (
@@ -25,42 +24,16 @@ type gateway struct {
 	args          []string
 
 	cmd  *exec.Cmd
-	log  *syncBuffer
+	log  *programtest.Log
 	done chan struct{} // closed when the process has ended
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// freeAddr returns a loopback address that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // newGateway starts a gateway and waits until it is ready.
 func newGateway(t testing.TB, id, redis string) *gateway {
 	t.Helper()
-	public, admin := freeAddr(t), freeAddr(t)
+	public, admin := programtest.FreeAddr(t), programtest.FreeAddr(t)
 	g := &gateway{
-		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &syncBuffer{},
+		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &programtest.Log{},
 		args: []string{
 			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis,
 			"--auth-secret", secret, "--lease-ttl", "3s", "--drain-window", "500ms",
