@@ -1,31 +1,27 @@
 package gateway
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"io"
 	"net"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
-// conn is one WebSocket. Its reader goroutine runs readLoop; its flusher owns the write side.
+// conn is one connection of a client: its reader, a goroutine of the transport, handles what the client
+// sends; its flusher owns the write side, which ends in the transport's outlet.
 type conn struct {
 	// Static.
-	gateway *Gateway
-	flusher *flusher
-	ws      *websocket.Conn
-	socket  *socket
-	remote  string
-	agent   string // User-Agent, clipped
-	since   int64  // flusher clock
+	gateway   *Gateway
+	flusher   *flusher
+	out       outlet
+	transport transport
+	remote    string
+	agent     string // User-Agent, clipped
+	since     int64  // flusher clock
 
 	told    atomic.Bool // the directory is about to be told of the session
 	session session
@@ -49,9 +45,24 @@ type conn struct {
 	ended     bool // nothing more is written
 	degraded  bool // the client was told that events are late
 	lastWrite int64
-	due       int64 // when flusher.later has it, 0 when it has not
-	nextPing  int64
-	deadline  int64 // for `connect`; 0 once connected
+	due       int64  // when flusher.later has it, 0 when it has not
+	deadline  int64  // for `connect`; 0 once connected
+	leave     int64  // when it is closed if it is still here then: it was told to move; 0 for never
+	pending   int    // channels of a poll that are being opened; nothing is written before they are
+	idle      func() // called when there was nothing to write, if set
+}
+
+// newConn returns a connection that no flusher serves yet.
+func (g *Gateway) newConn(t transport, out outlet, remote, agent string) *conn {
+	f := g.flushers[g.next.Add(1)%uint64(len(g.flushers))]
+	now := f.clock()
+	c := &conn{
+		gateway: g, flusher: f, out: out, transport: t, since: now,
+		remote: remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
+	}
+	c.session = session{conn: c, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
+	c.lastRead.Store(now)
+	return c
 }
 
 // maxOutbox is how many bytes of answers may wait before the connection is not read from.
@@ -162,89 +173,6 @@ func (c *conn) wait() {
 	c.mu.Unlock()
 }
 
-// readLoop reads and handles messages until the connection ends.
-func (c *conn) readLoop() {
-	defer c.teardown()
-	defer c.survive()
-	limit := c.gateway.options.Limits.Message
-	c.ws.SetReadLimit(int64(limit) * 16)
-	for {
-		kind, r, err := c.ws.Reader(context.Background())
-		if err != nil {
-			return
-		}
-		buf := messagePool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-		msg, err := readMessage(r, (*buf)[:0], limit)
-		switch {
-		case err == nil && kind == websocket.MessageText:
-			c.handle(msg)
-		case err == nil:
-			c.lastRead.Store(c.flusher.clock())
-			c.session.fail(nil, wire.Errorf(wire.CodeInvalidFrame, "messages are text, not binary"))
-		case errors.Is(err, errTooLarge):
-			c.lastRead.Store(c.flusher.clock())
-			c.session.fail(nil, wire.Errorf(wire.CodeFrameTooLarge, "the message is larger than the limit"))
-		}
-		if cap(msg) <= 2*limit {
-			*buf = msg
-			messagePool.Put(buf)
-		}
-		if err != nil && !errors.Is(err, errTooLarge) {
-			if errors.Is(err, websocket.ErrMessageTooBig) {
-				c.linger()
-			}
-			return
-		}
-		c.wait()
-	}
-}
-
-// linger lets a peer that is still sending see the close frame: to close a socket in which bytes are
-// unread would discard what was written to it.
-func (c *conn) linger() {
-	c.closing.Store(true)
-	c.flusher.call(func() { c.ended = true })
-	_ = c.socket.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.Copy(io.Discard, c.socket)
-}
-
-const lingerTime = 2 * time.Second
-
-var messagePool = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
-
-var errTooLarge = errors.New("message too large")
-
-// readMessage reads a message into buf. One that is larger than limit is read to its end and refused.
-func readMessage(r io.Reader, buf []byte, limit int) ([]byte, error) {
-	for {
-		if len(buf) == cap(buf) {
-			if len(buf) > limit {
-				if _, err := io.Copy(io.Discard, r); err != nil {
-					return buf, err //nolint:wrapcheck // internal
-				}
-				return buf, errTooLarge
-			}
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := r.Read(buf[len(buf):min(cap(buf), limit+1)])
-		buf = buf[:len(buf)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			if len(buf) > limit {
-				return buf, errTooLarge
-			}
-			return buf, nil
-		case err != nil:
-			return buf, err //nolint:wrapcheck // internal
-		case len(buf) > limit:
-			if _, err := io.Copy(io.Discard, r); err != nil {
-				return buf, err //nolint:wrapcheck // internal
-			}
-			return buf, errTooLarge
-		}
-	}
-}
-
 // survive keeps a panic of one connection from taking the process: it ends the connection, since the
 // client waits for an answer that does not come.
 func (c *conn) survive() {
@@ -253,29 +181,6 @@ func (c *conn) survive() {
 		c.gateway.options.Log.Error().Str("event", "connection_panic").Interface("panic", p).
 			Bytes("stack", debug.Stack()).Msg("panic in a connection")
 		c.shut(wire.CloseInternal, string(wire.CodeInternal))
-	}
-}
-
-// busyGap is how close together messages come from a peer whose reader may as well have a large stack.
-const busyGap = int64(2 * time.Millisecond)
-
-// handle handles a message, and keeps the reader's stack small while the peer is not busy: it then does
-// so on another goroutine, and waits.
-func (c *conn) handle(msg []byte) {
-	now := c.flusher.clock()
-	quiet := now-c.lastRead.Swap(now) > busyGap
-	switch {
-	case bytes.Equal(msg, wire.PongFrame):
-	case quiet || c.session.principal.Load() == nil:
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			defer c.survive()
-			c.session.message(msg)
-		}()
-		<-done
-	default:
-		c.session.message(msg)
 	}
 }
 
@@ -290,12 +195,12 @@ func (c *conn) shut(code int, reason string) {
 	c.mu.Unlock()
 	c.gateway.conns.Add(1)
 	c.flusher.call(func() {
-		c.dirty = nil
+		c.dirty, c.pending = nil, 0
 		c.flusher.flush(c)
 		c.ended = true
 		go func() {
 			defer c.gateway.conns.Done()
-			_ = c.ws.Close(websocket.StatusCode(code), reason)
+			c.out.close(code, reason)
 		}()
 	})
 }
@@ -307,19 +212,38 @@ func (c *conn) abort() {
 		c.releaseLocked()
 		c.mu.Unlock()
 	}
-	_ = c.socket.Close()
+	c.out.abort()
 }
 
 // teardown ends the connection's session. It runs once, at the end of the reader.
 func (c *conn) teardown() {
 	c.closing.Store(true)
-	_ = c.ws.CloseNow()
+	c.out.abort()
 	c.session.end()
 	c.gateway.open.Add(-1)
 	c.flusher.call(func() {
 		c.flusher.remove(c)
 		c.gateway.conns.Done() // so that whoever finds c at its flusher knows that Run still waits
 	})
+}
+
+// block keeps the connection from being written to. The pages that its subscriptions hold are let go. It
+// is called in the flusher's goroutine.
+func (c *conn) block() {
+	c.blocked = true
+	for _, s := range c.dirty {
+		s.page = nil
+	}
+}
+
+// writeFailed ends a connection that cannot be written to.
+func (c *conn) writeFailed(err error) {
+	if timedOut(err) {
+		c.gateway.counters.SlowConsumers.Add(1)
+		c.gateway.options.Log.Info().Str("event", "slow_consumer").Str("remote", c.remote).
+			Msg("connection closed: it did not read")
+	}
+	c.abort()
 }
 
 // timedOut reports whether a write failed because the peer did not read.

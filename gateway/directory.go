@@ -153,7 +153,7 @@ func (c *conn) info() (info presence.SessionInfo, ok bool) {
 		return info, false
 	}
 	info = presence.SessionInfo{
-		User: p.User, Session: s.id, Claim: s.claim, Transport: transportWebSocket,
+		User: p.User, Session: s.id, Claim: s.claim, Transport: string(s.conn.transport),
 		Since: c.flusher.wall(c.since), LastSeen: c.flusher.wall(c.lastRead.Load()),
 		Remote: c.remote, UserAgent: c.agent, ChannelCount: len(s.subs),
 	}
@@ -162,5 +162,3 @@ func (c *conn) info() (info presence.SessionInfo, ok bool) {
 	}
 	return info, true
 }
-
-const transportWebSocket = "websocket"

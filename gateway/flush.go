@@ -13,7 +13,7 @@ import (
 
 // flush writes one frame with a connection's answers and what is new in its channels.
 func (f *flusher) flush(c *conn) {
-	if c.blocked || c.removed || c.ended {
+	if c.blocked || c.removed || c.ended || c.pending > 0 {
 		return
 	}
 	c.queued.Store(false)
@@ -25,6 +25,9 @@ func (f *flusher) flush(c *conn) {
 		switch len(c.dirty) {
 		case 0:
 			recycle(outbox)
+			if c.idle != nil {
+				c.idle()
+			}
 			return
 		case 1:
 			if f.flushShared(c) {
@@ -32,10 +35,13 @@ func (f *flusher) flush(c *conn) {
 			}
 		}
 	}
-	frame := f.assemble(c, outbox)
+	m := f.assemble(c, outbox)
 	recycle(outbox)
-	if frame != nil {
-		f.write(c, frame)
+	switch {
+	case m.text != nil:
+		c.out.write(f, m)
+	case c.idle != nil:
+		c.idle()
 	}
 	if len(c.dirty) > 0 && !c.blocked {
 		f.include(c)
@@ -56,7 +62,7 @@ func (f *flusher) flushShared(c *conn) bool {
 	} else {
 		f.clean(c, 0)
 	}
-	f.write(c, b.Framed)
+	c.out.write(f, message{text: b.Message, framed: b.Framed, shared: true})
 	return true
 }
 
@@ -94,9 +100,9 @@ func (f *flusher) clean(c *conn, i int) {
 	}
 }
 
-// assemble builds a frame from the outbox and the dirty subscriptions, nil when there is nothing to
+// assemble builds a message from the outbox and the dirty subscriptions, empty when there is nothing to
 // say. It leaves on the list those for which there was no room.
-func (f *flusher) assemble(c *conn, outbox []byte) []byte {
+func (f *flusher) assemble(c *conn, outbox []byte) message {
 	limit := f.gateway.options.Limits.Frame
 	buf := append(f.scratch[:0], make([]byte, maxHeader+1)...)
 	buf = append(buf, outbox...)
@@ -119,12 +125,12 @@ func (f *flusher) assemble(c *conn, outbox []byte) []byte {
 	}
 	f.scratch = buf
 	if len(buf) == maxHeader+1 {
-		return nil
+		return message{}
 	}
 	buf[maxHeader] = '['
 	buf[len(buf)-1] = ']'
-	message := len(buf) - maxHeader
-	return buf[maxHeader-frameHeader(buf[:maxHeader], message):]
+	text := buf[maxHeader:]
+	return message{text: text, framed: buf[maxHeader-frameHeader(buf[:maxHeader], len(text)):]}
 }
 
 const maxHeader = 10
@@ -239,56 +245,13 @@ func (f *flusher) retry(s *subscription) {
 	f.postpone(s.conn, f.pass+pause)
 }
 
-// write writes a frame without blocking.
-func (f *flusher) write(c *conn, frame []byte) {
-	n := &f.gateway.counters
-	rest, result := f.writer.tryWrite(c.socket, frame)
-	switch result {
-	case wroteAll:
-		c.lastWrite = f.pass
-	case wroteSome:
-		n.Blocked.Add(1)
-		f.block(c, append([]byte(nil), rest...), c.socket.finish)
-	case wroteBusy:
-		f.block(c, append([]byte(nil), rest...), func(rest []byte, timeout time.Duration) error {
-			c.socket.mu.Lock()
-			return c.socket.finish(rest, timeout)
-		})
-	case wroteFail:
-		c.abort()
-		return
+// unblock lets a connection be written to again.
+func (f *flusher) unblock(c *conn, ok bool) {
+	c.blocked = false
+	c.lastWrite = f.clock()
+	if ok {
+		f.include(c)
 	}
-	n.Messages.Add(1)
-	n.Bytes.Add(uint64(len(frame)))
-}
-
-// block hands the rest of a frame to a goroutine; the connection is not written to until it is out. The
-// pages that its subscriptions hold are let go.
-func (f *flusher) block(c *conn, rest []byte, finish func([]byte, time.Duration) error) {
-	c.blocked = true
-	for _, s := range c.dirty {
-		s.page = nil
-	}
-	c.gateway.conns.Add(1)
-	go func() {
-		defer c.gateway.conns.Done()
-		err := finish(rest, c.gateway.options.Limits.WriteTimeout)
-		if err != nil {
-			if timedOut(err) {
-				c.gateway.counters.SlowConsumers.Add(1)
-				c.gateway.options.Log.Info().Str("event", "slow_consumer").Str("remote", c.remote).
-					Msg("connection closed: it did not read")
-			}
-			c.abort()
-		}
-		f.call(func() {
-			c.blocked = false
-			c.lastWrite = f.clock()
-			if err == nil {
-				f.include(c)
-			}
-		})
-	}()
 }
 
 // sweep looks at deadlines, tokens and silence.
@@ -300,7 +263,6 @@ func (f *flusher) sweep(now int64) {
 			continue
 		}
 		p := c.session.principal.Load()
-		silence := now - c.lastRead.Load()
 		switch {
 		case c.deadline != 0 && now > c.deadline:
 			c.session.expel(wire.CodeConnectTimeout, "no connect frame in time", wire.CloseConnectTimeout)
@@ -308,12 +270,11 @@ func (f *flusher) sweep(now int64) {
 			c.session.expel(wire.CodeTokenExpired, "the token has expired", wire.CloseUnauthorized)
 		case p != nil && o.Auth.Revoked(p):
 			c.session.expel(wire.CodeTokenRevoked, "the token was revoked", wire.CloseUnauthorized)
-		case silence > int64(2*o.Ping):
-			c.abort()
-		case silence > int64(o.Ping) && now > c.nextPing && c.deadline == 0:
-			// Spread, so that connections that were made together are not pinged together for ever.
-			c.nextPing = now + int64(o.Ping)/2 + rand.Int64N(int64(o.Ping)/4)
-			c.reply(func(b []byte) []byte { return append(b, wire.PingFrame...) })
+		case c.leave != 0 && now > c.leave:
+			c.leave = 0
+			c.shut(wire.CloseRestart, "gateway is restarting")
+		default:
+			c.out.tick(f, now-c.lastRead.Load())
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (g *Gateway) Sessions(user string) []inspect.Session {
 func (c *conn) inspect() inspect.Session {
 	p := c.session.principal.Load()
 	out := inspect.Session{
-		User: p.User, Session: c.session.id, Transport: transportWebSocket,
+		User: p.User, Session: c.session.id, Transport: string(c.transport),
 		Since: c.flusher.wall(c.since), LastSeen: c.flusher.wall(c.lastRead.Load()),
 		Remote: c.remote, UserAgent: c.agent, Expires: p.Expires,
 	}

@@ -40,7 +40,7 @@ func TestDetachBeforeAttach(t *testing.T) {
 	require.NoError(t, err)
 
 	f := newFlusher(g) // which does not run
-	c := &conn{gateway: g, flusher: f}
+	c := &conn{gateway: g, flusher: f, out: &webSocket{}}
 	c.session.conn = c
 	sub := &subscription{conn: c, channel: "jobs:1"}
 	s := &c.session

@@ -70,24 +70,20 @@ func (g *Gateway) originPatterns(r *http.Request) []string {
 	return []string{"*"}
 }
 
-// accept starts a connection that was admitted.
+// accept starts a WebSocket that was admitted.
 func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote, agent string, header *auth.Principal) {
-	f := g.flushers[g.next.Add(1)%uint64(len(g.flushers))]
-	now := f.clock()
-	c := &conn{
-		gateway: g, flusher: f, ws: ws, socket: s, since: now,
-		remote: remote, agent: strings.Clone(agent[:min(len(agent), maxAgent)]),
-	}
-	c.session = session{conn: c, header: header, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
-	c.lastRead.Store(now)
-	c.deadline = now + int64(g.options.Limits.ConnectTimeout)
+	w := &webSocket{ws: ws, socket: s}
+	c := g.newConn(transportWebSocket, w, remote, agent)
+	w.conn = c
+	c.session.header = header
+	c.deadline = c.since + int64(g.options.Limits.ConnectTimeout)
 	if header != nil {
-		c.deadline = now + int64(g.options.Ping)
+		c.deadline = c.since + int64(g.options.Ping)
 	}
 	g.counters.Accepted.Add(1)
 	g.open.Add(1)
-	f.call(func() { f.add(c) })
-	go c.readLoop()
+	c.flusher.call(func() { c.flusher.add(c) })
+	go w.readLoop()
 }
 
 // maxAgent bounds what is kept of a User-Agent.
