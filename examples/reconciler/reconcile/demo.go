@@ -33,10 +33,14 @@ const (
 	overlapAfter = 0.3
 	// smallMovements is the size of the job that runs beside another.
 	smallMovements = 1_100
+	// backlogSpeed is how many times faster the first job is.
+	backlogSpeed = 20
 )
 
-// Demo runs jobs on the bundled ledgers, again and again in rounds: one job alone; two that overlap; one
-// whose bank statement breaks off, which fails and is tried again with the whole file. It returns nil
+// Demo runs jobs on the bundled ledgers. A quick one comes first, so that there is something to work on.
+// Then they run again and again in rounds: one job alone; two that overlap, of which the smaller is kept
+// waiting by its bank for a while; one whose bank statement breaks off, which fails and is tried again
+// with the whole file. It returns nil
 // when ctx ends or the rounds are over, and waits for the jobs that it started. p is used by two
 // goroutines at once.
 func Demo(ctx context.Context, p Publisher, o DemoOptions) error {
@@ -54,7 +58,10 @@ func Demo(ctx context.Context, p Publisher, o DemoOptions) error {
 	if err := probe.Validate(); err != nil {
 		return err
 	}
-	d.jobs = 0
+	d.jobs = -1
+	backlog := d.small("Branch accounts, May")
+	backlog.Rate *= backlogSpeed
+	d.attempt(ctx, backlog)
 	for round := 0; o.Rounds == 0 || round < o.Rounds; round++ {
 		d.round(ctx, round)
 		if sleep(ctx, o.Pause) != nil {
@@ -78,7 +85,8 @@ func (d *demo) round(ctx context.Context, round int) {
 	case 0:
 		d.attempt(ctx, d.next("Operating accounts, June to August", bank, ledger))
 	case 1:
-		first, second := d.next("Operating accounts, June to August", bank, ledger), d.small()
+		first, second := d.next("Operating accounts, June to August", bank, ledger), d.small("Branch accounts, June")
+		second.Left = slow(ctx, second.Left)
 		var both sync.WaitGroup
 		both.Go(func() { d.attempt(ctx, first) })
 		if sleep(ctx, d.overlap()) == nil {
@@ -121,7 +129,7 @@ func (d *demo) overlap() time.Duration {
 }
 
 // small is a job on smaller ledgers, others each time.
-func (d *demo) small() Options {
+func (d *demo) small(name string) Options {
 	c := ledgers.Default()
 	c.Seed, c.Movements, c.BadLines = c.Seed+uint64(d.jobs), smallMovements, 2 //nolint:gosec // a count
 	files := sync.OnceValues(func() (ledgers.Files, error) { return ledgers.Generate(c) })
@@ -131,7 +139,7 @@ func (d *demo) small() Options {
 			return io.NopCloser(bytes.NewReader(pick(f))), err
 		}}
 	}
-	return d.next("Branch accounts",
+	return d.next(name,
 		source("branches-bank.csv", func(f ledgers.Files) []byte { return f.Bank }),
 		source("branches-ledger.csv", func(f ledgers.Files) []byte { return f.Ledger }))
 }

@@ -28,7 +28,7 @@ func TestDemo(t *testing.T) {
 		}
 		require.NoError(t, reconcile.Demo(t.Context(), r, reconcile.DemoOptions{Rounds: 3, Done: done}))
 		require.Equal(t, []string{
-			"recon-0001.1 true", "recon-0003.1 true", "recon-0002.1 true", "recon-0004.1 false", "recon-0004.2 true",
+			"recon-0000.1 true", "recon-0001.1 true", "recon-0003.1 true", "recon-0002.1 true", "recon-0004.1 false", "recon-0004.2 true",
 		}, ended)
 
 		overlap := func(job string) (from, to time.Time) {
@@ -37,6 +37,11 @@ func TestDemo(t *testing.T) {
 		from2, to2 := overlap("recon-0002")
 		from3, to3 := overlap("recon-0003")
 		require.True(t, from2.Before(from3) && to3.Before(to2), "two jobs at once")
+		var silence time.Duration
+		for last, steps := from3, r.on("jobs:recon-0003", "job.progress"); len(steps) > 0; last, steps = steps[0].Time, steps[1:] {
+			silence = max(silence, steps[0].Time.Sub(last))
+		}
+		require.GreaterOrEqual(t, silence, 10*time.Second, "one of them is kept waiting")
 
 		var story []string
 		for _, e := range r.on("jobs:recon-0004", "") {

@@ -79,7 +79,7 @@ func (s *Serve) Complete() {
 func (s *Serve) demoNamespaces() {
 	demo := map[string]namespace.Options{
 		"jobs":    {MaxLen: 2_000, TTL: time.Hour},
-		"matches": {MaxLen: 5_000, TTL: time.Hour},
+		"matches": {MaxLen: 10_000, TTL: time.Hour},
 		// Dashboards want the newest number of each metric and no other.
 		"metrics":       {MaxLen: 2_000, TTL: time.Hour, Delivery: namespace.DeliverLatest, Flush: 100 * time.Millisecond},
 		"notifications": {MaxLen: 500, TTL: time.Hour},
