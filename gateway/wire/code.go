@@ -31,6 +31,10 @@ const (
 	CodeUnsupported          Code = "unsupported"            // no: this gateway cannot do it
 	CodeHostNotAllowed       Code = "host_not_allowed"       // no: Host is not in --allowed-hosts
 	CodeOriginNotAllowed     Code = "origin_not_allowed"     // no: Origin is not in --allowed-origins
+	CodeOriginRequired       Code = "origin_required"        // no: a request by cookie that does not say which page it is from
+	CodeTokenTooLarge        Code = "token_too_large"        // no: the token does not fit into a cookie
+	CodeUnsupportedMediaType Code = "unsupported_media_type" // no: the body is of a kind that is not taken here
+	CodeRequestTimeout       Code = "request_timeout"        // yes: the body did not come in time, nothing was done
 	CodeTooManyErrors        Code = "too_many_errors"        // the connection closes with 4429
 	CodeConnectTimeout       Code = "connect_timeout"        // the connection closes with 4408
 	CodeSlowConsumer         Code = "slow_consumer"          // reserved: a full socket is dropped without a word
@@ -40,7 +44,8 @@ const (
 // Retry reports whether the same request may succeed later without being changed.
 func (c Code) Retry() bool {
 	switch c {
-	case CodeRateLimited, CodeOverloaded, CodeUnavailable, CodeKeysUnavailable, CodeInternal, CodeSlowConsumer:
+	case CodeRateLimited, CodeOverloaded, CodeUnavailable, CodeKeysUnavailable, CodeInternal, CodeSlowConsumer,
+		CodeRequestTimeout:
 		return true
 	default:
 		return false

@@ -31,7 +31,7 @@ func (c Code) Status() int {
 	switch c {
 	case CodeUnauthorized, CodeTokenExpired, CodeTokenRevoked:
 		return http.StatusUnauthorized
-	case CodeForbidden, CodeOriginNotAllowed:
+	case CodeForbidden, CodeOriginNotAllowed, CodeOriginRequired:
 		return http.StatusForbidden
 	case CodeHostNotAllowed:
 		return http.StatusMisdirectedRequest
@@ -39,6 +39,12 @@ func (c Code) Status() int {
 		return http.StatusNotFound
 	case CodeFrameTooLarge, CodeStatusTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case CodeTokenTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
+	case CodeUnsupportedMediaType:
+		return http.StatusUnsupportedMediaType
+	case CodeRequestTimeout:
+		return http.StatusRequestTimeout
 	case CodeInvalidEvent:
 		return http.StatusUnprocessableEntity
 	case CodeUnsupported:
