@@ -6,17 +6,26 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/presence"
 )
 
 var (
 	cursor = broker.Cursor{Offset: 41, Stamp: 1795514041000000}
 	head   = broker.Cursor{Offset: 43, Stamp: 1795514043000000}
 	id     = []byte(`7`)
+
+	since = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	alice = presence.Member{
+		User: "alice", Name: "Alice A.", State: presence.Live, Since: since, Sessions: 2, Status: []byte(`{"at":"x"}`),
+	}
+	bob   = presence.Member{User: "bob", State: presence.Grace, Since: since, Sessions: 1}
+	carol = presence.Member{User: "carol", State: presence.Live, Since: since, Sessions: 1}
 )
 
 // serverFrames are all frames that a gateway sends: how they are written and what a client reads.
@@ -97,6 +106,28 @@ var serverFrames = []struct {
 	{"error that may pass", func(b []byte) []byte {
 		return wire.AppendError(b, nil, wire.Errorf(wire.CodeUnavailable, "the store is not available"))
 	}, wire.Frame{Type: "error", Code: wire.CodeUnavailable, Message: "the store is not available", Retry: true}},
+	{
+		"present", func(b []byte) []byte { return wire.AppendPresent(b, id, "jobs:42") },
+		wire.Frame{Type: "present", ID: id, Channel: "jobs:42"},
+	},
+	{"members", func(b []byte) []byte {
+		return wire.AppendMembers(b, id, "jobs:42", presence.Page{
+			Version: cursor.Stamp, Count: 3, Sessions: 4, Members: []presence.Member{alice, bob}, Next: "bob",
+		})
+	}, wire.Frame{
+		Type: "members", ID: id, Channel: "jobs:42", Version: cursor.Stamp, Count: 3, Sessions: 4,
+		Members: []presence.Member{alice, bob}, Next: "bob",
+	}},
+	{"nobody, as it was when the store went away", func(b []byte) []byte {
+		return wire.AppendMembers(b, nil, "jobs:42", presence.Page{StaleSince: time.UnixMilli(1795514000000)})
+	}, wire.Frame{Type: "members", Channel: "jobs:42", Members: []presence.Member{}, StaleSinceMS: 1795514000000}},
+	{"member", func(b []byte) []byte {
+		return wire.AppendMemberChange(b, &presence.Change{
+			Channel: "jobs:42", Version: head.Stamp, Prev: cursor.Stamp, Action: presence.Join, Member: carol,
+		})
+	}, wire.Frame{
+		Type: "member", Channel: "jobs:42", Version: head.Stamp, Prev: cursor.Stamp, Action: presence.Join, Member: &carol,
+	}},
 	{"ping", func(b []byte) []byte { return append(b, wire.PingFrame...) }, wire.Frame{Type: "ping"}},
 	{"pong", func(b []byte) []byte { return append(b, wire.PongFrame...) }, wire.Frame{Type: "pong"}},
 }
@@ -122,6 +153,11 @@ var clientMessages = []struct{ name, message string }{
 	{"an event is not looked at", `{"type":"publish","channel":"jobs:42","event":null}`},
 	{"signal", `{"type":"signal","channel":"a","event":{"type":"x"}}`},
 	{"presence", `{"type":"presence","channel":"a","status":{"s":1}}`},
+	{"members", `{"type":"members","id":6,"channel":"jobs:42","after":"dave","limit":200}`},
+	{"limit out of range", `{"type":"members","id":6,"channel":"jobs:42","limit":1001}`},
+	{"presence that ends", `{"type":"presence","channel":"a","leave":true}`},
+	{"leave of a wrong kind", `{"type":"presence","channel":"a","leave":"yes"}`},
+	{"unsubscribe", `{"type":"unsubscribe","id":3,"channels":[{"channel":"jobs:42"}]}`},
 	{"refresh", `{"type":"refresh","id":5,"token":"eyJ"}`},
 	{"unknown fields are ignored", `{"type":"ping","typo":[{}],"Type":"pong"}`},
 	{"unknown type", `{"type":"dance","id":9}`},

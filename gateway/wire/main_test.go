@@ -45,6 +45,9 @@ type decoded struct {
 	Event    json.RawMessage  `json:"event,omitempty"`
 	Status   json.RawMessage  `json:"status,omitempty"`
 	Ack      string           `json:"ack,omitempty"`
+	After    string           `json:"after,omitempty"`
+	Limit    int              `json:"limit,omitempty"`
+	Leave    bool             `json:"leave,omitempty"`
 	Error    *decodedError    `json:"error,omitempty"`
 }
 
@@ -66,7 +69,7 @@ func decode(msg []byte) (out []decoded) {
 	wire.Decode(msg, &f, func(f *wire.ClientFrame) bool {
 		d := decoded{
 			Type: f.Type, ID: clone(f.ID), Token: f.Token, Session: f.Session, Channel: f.Channel,
-			Event: clone(f.Event), Status: clone(f.Status), Ack: f.Ack,
+			Event: clone(f.Event), Status: clone(f.Status), Ack: f.Ack, After: f.After, Limit: f.Limit, Leave: f.Leave,
 		}
 		for _, c := range f.Channels {
 			d.Channels = append(d.Channels, decodedChannel(c))
