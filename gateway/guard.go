@@ -2,10 +2,10 @@ package gateway
 
 import (
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -53,18 +53,18 @@ func (g *Gateway) originAllowed(origin, host string) bool {
 	if strings.EqualFold(u.Host, host) {
 		return true
 	}
-	for _, pattern := range g.options.AllowedOrigins {
-		if scheme, rest, ok := strings.Cut(pattern, "://"); ok {
-			if !strings.EqualFold(scheme, u.Scheme) {
-				continue
-			}
-			pattern = strings.TrimSuffix(rest, "/")
+	return slices.ContainsFunc(g.options.AllowedOrigins, func(pattern string) bool { return matchesOrigin(pattern, u) })
+}
+
+// matchesOrigin reports whether an origin matches a pattern, which may begin with a scheme.
+func matchesOrigin(pattern string, origin *url.URL) bool {
+	if scheme, rest, ok := strings.Cut(pattern, "://"); ok {
+		if !strings.EqualFold(scheme, origin.Scheme) {
+			return false
 		}
-		if matchesHost([]string{pattern}, u.Host) {
-			return true
-		}
+		pattern = strings.TrimSuffix(rest, "/")
 	}
-	return false
+	return matchesHost([]string{pattern}, origin.Host)
 }
 
 // matchesHost reports whether a host matches one of the patterns; a pattern without a port matches
@@ -92,13 +92,4 @@ func hostname(host string) string {
 		host = name
 	}
 	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
-}
-
-// bearer returns the token of a request's Authorization header, "" when there is none.
-func bearer(r *http.Request) string {
-	scheme, token, ok := strings.Cut(r.Header.Get(echo.HeaderAuthorization), " ")
-	if !ok || !strings.EqualFold(scheme, "bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }

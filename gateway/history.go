@@ -44,7 +44,7 @@ const maxHistory = 1000
 // history handles GET /v1/channels/{channel}/events?after=CURSOR|since=TIME&limit=N. Without either it
 // starts at the oldest event retained.
 func (g *Gateway) history(c echo.Context) error {
-	who, err := g.authorize(c.Request())
+	who, err := g.authorise(c)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type MembersPage struct {
 
 // membersHTTP handles GET /v1/channels/{channel}/members?after=USER&limit=N.
 func (g *Gateway) membersHTTP(c echo.Context) error {
-	who, err := g.authorize(c.Request())
+	who, err := g.authorise(c)
 	if err != nil {
 		return err
 	}

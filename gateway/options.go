@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ type Options struct {
 	// AllowedHosts are the names under which clients reach the gateway. Addresses and localhost are
 	// always allowed, since no foreign name can be bound to them in a browser. "*" allows all.
 	AllowedHosts []string
+	// CookieSameSite is which pages browsers send the cookie of POST /v1/cookie for: those of the gateway's own
+	// site (http.SameSiteStrictMode, the default; or Lax), or those of every allowed origin (None).
+	CookieSameSite http.SameSite
 
 	Limits Limits
 
@@ -81,6 +85,8 @@ type Limits struct {
 	WriteTimeout time.Duration
 	// ConnectTimeout is how long a client may take to send `connect` (5 s).
 	ConnectTimeout time.Duration
+	// BodyTimeout is how long the body of a request may take to arrive (30 s).
+	BodyTimeout time.Duration
 	// Errors is how many bad frames a connection may send within ten seconds before it is closed (100).
 	Errors int
 	// Connections is how many connections the gateway takes (unlimited).
@@ -91,6 +97,7 @@ func (o *Options) setDefaults() {
 	def(&o.ID, "gateway")
 	def(&o.Ping, 25*time.Second)
 	def(&o.DrainWindow, 5*time.Second)
+	def(&o.CookieSameSite, http.SameSiteStrictMode)
 	def(&o.Flushers, min(runtime.GOMAXPROCS(0), 64))
 	l := &o.Limits
 	def(&l.Message, events.MaxEventBytes+8<<10)
@@ -100,6 +107,7 @@ func (o *Options) setDefaults() {
 	def(&l.Frame, 64<<10)
 	def(&l.WriteTimeout, 10*time.Second)
 	def(&l.ConnectTimeout, 5*time.Second)
+	def(&l.BodyTimeout, 30*time.Second)
 	def(&l.Errors, 100)
 }
 
@@ -118,6 +126,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("limit of a message: must be at least 1024 bytes, is %d", o.Limits.Message)
 	case o.Limits.Frame < 4096:
 		return fmt.Errorf("limit of a frame: must be at least 4096 bytes, is %d", o.Limits.Frame)
+	case o.CookieSameSite < http.SameSiteLaxMode || o.CookieSameSite > http.SameSiteNoneMode:
+		return fmt.Errorf("SameSite of the cookie: must be Strict, Lax or None, is %d", o.CookieSameSite)
 	case o.Ping < time.Second:
 		return fmt.Errorf("ping interval: must be at least 1s, is %s", o.Ping)
 	}

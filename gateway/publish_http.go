@@ -42,7 +42,7 @@ const maxBatch = 1000
 // publishHTTP handles POST /v1/publish. A batch is answered with one result an event, in order; those
 // that fail do not keep the others from being published, and the status is then 207.
 func (g *Gateway) publishHTTP(c echo.Context) error {
-	who, err := g.authorize(c.Request())
+	who, err := g.authorise(c)
 	if err != nil {
 		return err
 	}
@@ -119,15 +119,6 @@ func (g *Gateway) publishBatch(c echo.Context, who *auth.Principal, req publishR
 
 func result(channel string, r broker.Receipt) publishResult {
 	return publishResult{Channel: channel, Cursor: r.Cursor.String(), Ack: string(r.Ack), Duplicate: r.Duplicate}
-}
-
-// authorize returns who a request speaks for.
-func (g *Gateway) authorize(r *http.Request) (*auth.Principal, error) {
-	p, err := g.options.Auth.Authenticate(r.Context(), bearer(r))
-	if err != nil {
-		return nil, authError(err)
-	}
-	return p, nil
 }
 
 // jsonProblem says what is wrong with a JSON text, without repeating it.

@@ -26,6 +26,8 @@ func (g *Gateway) routes() http.Handler {
 	e.GET("/healthz", g.healthz)
 	e.GET("/readyz", g.readyz)
 	e.GET("/v1/ws", g.upgrade, g.guard) // a group's middleware would turn a wrong method into 404
+	e.POST("/v1/cookie", g.setCookie, g.guard)
+	e.DELETE("/v1/cookie", g.dropCookie, g.guard)
 	e.POST("/v1/publish", g.publishHTTP, g.guard, middleware.BodyLimit("4M"))
 	e.GET("/v1/channels/:channel/events", g.history, g.guard)
 	e.GET("/v1/channels/:channel/members", g.membersHTTP, g.guard)
