@@ -14,21 +14,26 @@ import (
 )
 
 // guard refuses requests for a host that this gateway does not serve (a page of another site whose name
-// was rebound to our address), and from pages of sites that may not use it.
+// was rebound to our address), and from pages of sites that may not use it. It stands before every
+// resource but the orchestrator's checks, those that do not exist included, and answers preflights.
 func (g *Gateway) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if r.URL.Path == pathHealth || r.URL.Path == pathReady {
+			return next(c)
+		}
+		addVary(c.Response().Header(), echo.HeaderOrigin)
 		if !g.hostAllowed(r.Host) {
 			return wire.Errorf(wire.CodeHostNotAllowed, "the Host is not served here; see --allowed-hosts")
 		}
-		origin := r.Header.Get(echo.HeaderOrigin)
-		if origin != "" && !g.originAllowed(origin, r.Host) {
-			return wire.Errorf(wire.CodeOriginNotAllowed, "pages of this Origin may not connect; see --allowed-origins")
+		if origin := r.Header.Get(echo.HeaderOrigin); origin != "" {
+			if !g.originAllowed(origin, r.Host) {
+				return wire.Errorf(wire.CodeOriginNotAllowed, "pages of this Origin may not connect; see --allowed-origins")
+			}
+			g.allowPage(c, origin)
 		}
-		if origin != "" {
-			h := c.Response().Header()
-			h.Set(echo.HeaderAccessControlAllowOrigin, origin)
-			h.Add(echo.HeaderVary, echo.HeaderOrigin)
+		if allow, ok := c.Get(echo.ContextKeyHeaderAllow).(string); ok && isPreflight(r) {
+			return preflight(c, allow)
 		}
 		return next(c)
 	}

@@ -41,6 +41,9 @@ type resetResource struct {
 
 const maxHistory = 1000
 
+// headerHead tells a channel's head.
+const headerHead = "Tallywire-Head"
+
 // history handles GET /v1/channels/{channel}/events?after=CURSOR|since=TIME&limit=N. Without either it
 // starts at the oldest event retained.
 func (g *Gateway) history(c echo.Context) error {
