@@ -3,7 +3,6 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,6 +38,9 @@ type publishResult struct {
 // maxBatch is how many events a batch may have.
 const maxBatch = 1000
 
+// maxPublishBody bounds a request in bytes.
+const maxPublishBody = 4 << 20
+
 // publishHTTP handles POST /v1/publish. A batch is answered with one result an event, in order; those
 // that fail do not keep the others from being published, and the status is then 207.
 func (g *Gateway) publishHTTP(c echo.Context) error {
@@ -46,13 +48,9 @@ func (g *Gateway) publishHTTP(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := io.ReadAll(c.Request().Body)
+	body, err := readBody(c, maxPublishBody)
 	if err != nil {
-		var he *echo.HTTPError
-		if errors.As(err, &he) {
-			return he
-		}
-		return wire.Errorf(wire.CodeInvalidRequest, "the body could not be read")
+		return err
 	}
 	var req publishRequest
 	if err := json.Unmarshal(body, &req); err != nil {

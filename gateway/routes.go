@@ -29,13 +29,13 @@ func (g *Gateway) routes() http.Handler {
 			return wire.Errorf(wire.CodeInternal, "internal error")
 		},
 	}))
-	e.Use(g.guard)
+	e.Use(g.bodyDeadline, g.guard)
 	e.GET(pathHealth, g.healthz)
 	e.GET(pathReady, g.readyz)
 	e.GET("/v1/ws", g.upgrade)
 	e.POST("/v1/cookie", g.setCookie)
 	e.DELETE("/v1/cookie", g.dropCookie)
-	e.POST("/v1/publish", g.publishHTTP, middleware.BodyLimit("4M"))
+	e.POST("/v1/publish", g.publishHTTP)
 	e.GET("/v1/channels/:channel/events", g.history)
 	e.GET("/v1/channels/:channel/members", g.membersHTTP)
 	return e
