@@ -1,0 +1,25 @@
+import { useMemo } from 'react';
+import type { ConnectionStatus } from '../types/index.js';
+import { useClient } from './context.js';
+import type { Readable } from './useSelected.js';
+
+/** What is said of a connection on servers. */
+export const IDLE: ConnectionStatus = Object.freeze({
+  status: 'idle',
+  transport: null,
+  latencyMs: null,
+  lastError: null,
+  retryAt: null,
+  user: null,
+  session: '',
+  gateway: null,
+});
+
+/** The client's status as a store. */
+export function useStatusStore(): Readable<ConnectionStatus> {
+  const client = useClient();
+  return useMemo(
+    () => ({ listen: (listener: () => void) => client.onStatus(listener), get: () => client.getStatus(), initial: IDLE }),
+    [client],
+  );
+}
