@@ -40,7 +40,7 @@ func testRepeated(s *suite) {
 	a, b := s.pair()
 	k := s.key()
 	for seq := uint64(1); seq <= 20; seq++ {
-		answer := strings.Repeat("x", int(seq)) //nolint:gosec // 1 to 20
+		answer := strings.Repeat("x", int(seq))
 		a.do(k, seq, answer)
 		b.answered(k, seq, answer)
 		a.answered(k, seq, answer)
@@ -118,14 +118,20 @@ func testInvalid(s *suite) {
 func testApart(s *suite) {
 	a, b := s.pair()
 	names := []receipt.Key{
-		{User: "a", Session: "b"}, {User: "b", Session: "a"}, {User: "a/b", Session: "c"}, {User: "a", Session: "b/c"},
-		{User: "a}", Session: "{b"}, {User: "a{b}", Session: "c"}, {User: "ü:1", Session: "€ \n\x00"}, {User: "*", Session: "?"},
+		{User: "a", Session: "b"},
+		{User: "b", Session: "a"},
+		{User: "a/b", Session: "c"},
+		{User: "a", Session: "b/c"},
+		{User: "a}", Session: "{b"},
+		{User: "a{b}", Session: "c"},
+		{User: "ü:1", Session: "€ \n\x00"},
+		{User: "*", Session: "?"},
 		{User: "YQ", Session: "Yg"},
 	}
 	for i, k := range names {
-		a.do(k, uint64(10*i+1), k.User+k.Session) //nolint:gosec // small
+		a.do(k, uint64(10*i+1), k.User+k.Session)
 	}
 	for i, k := range names {
-		b.answered(k, uint64(10*i+1), k.User+k.Session) //nolint:gosec // small
+		b.answered(k, uint64(10*i+1), k.User+k.Session)
 	}
 }
