@@ -2,11 +2,11 @@ package relay
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/internal/vet"
 )
 
 // item is an entry, checked and encoded. It is immutable.
@@ -82,26 +82,13 @@ func (r *Relay) encode(e broker.Entry) item {
 	return it
 }
 
-// vet validates an event. A validator that panics refuses the event, so that one event cannot end every
-// gateway that it reaches.
+// vet validates an event.
 func (r *Relay) vet(e broker.Entry) (env events.Envelope, terminal bool, err error) {
 	if e.Vetted && !r.latest {
 		return env, false, nil // by the gateway that this relay belongs to, and no more is asked of it
 	}
-	event := e.Event
-	defer func() {
-		if p := recover(); p != nil {
-			err = &events.InvalidError{Message: fmt.Sprintf("validation panicked: %v", p)}
-		}
-	}()
-	if env, err = events.Scan(event); err != nil {
-		return env, false, err
-	}
-	if err = r.hub.options.Checker.Check(env, event); err != nil {
+	if env, err = vet.Event(e.Event, r.namespace, r.hub.options.Checker); err != nil {
 		return env, false, err //nolint:wrapcheck // the reason of a dead letter, as it is
-	}
-	if !r.namespace.AcceptsType(env.Type) {
-		return env, false, &events.InvalidError{Path: "/type", Message: "type: " + env.Type + " is not accepted in this namespace"}
 	}
 	return env, r.latest && r.hub.options.Checker.Terminal(env.Type), nil
 }

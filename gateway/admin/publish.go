@@ -10,6 +10,7 @@ import (
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/internal/vet"
 	"github.com/tallywire/tallywire/namespace"
 )
 
@@ -87,13 +88,7 @@ func (a *Admin) check(channel string, raw []byte) ([]byte, events.Envelope, erro
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return nil, events.Envelope{}, &wire.Error{Code: wire.CodeInvalidEvent, Message: "event: is required", Path: "/event"}
 	}
-	env, err := events.Scan(raw)
-	if err == nil {
-		err = a.options.Registry.Check(env, raw)
-	}
-	if err == nil && !a.options.Namespaces.For(channel).AcceptsType(env.Type) {
-		err = &events.InvalidError{Path: "/type", Message: "type: is not accepted in this namespace"}
-	}
+	env, err := vet.Event(raw, a.options.Namespaces.For(channel), a.options.Registry)
 	return raw, env, err
 }
 
