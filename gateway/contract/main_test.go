@@ -1,0 +1,152 @@
+package contract_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/contract"
+)
+
+// Bodies like the gateway's. That the gateway's own fit is tested there.
+type (
+	publishRequest struct {
+		Channel string          `json:"channel"`
+		Event   json.RawMessage `json:"event"`
+		Ack     string          `json:"ack"`
+		Events  []any           `json:"events"`
+	}
+	publishResult struct {
+		Channel   string `json:"channel"`
+		Cursor    string `json:"cursor,omitempty"`
+		Ack       string `json:"ack,omitempty"`
+		Duplicate bool   `json:"duplicate"`
+		Error     string `json:"error,omitempty"`
+	}
+	historyEvent struct {
+		Cursor  string          `json:"cursor"`
+		Time    time.Time       `json:"time"`
+		Event   json.RawMessage `json:"event"`
+		Skipped uint64          `json:"skipped,omitempty"`
+	}
+	resetResource struct {
+		Reason string `json:"reason"`
+		Cursor string `json:"cursor"`
+	}
+	historyPage struct {
+		Channel string         `json:"channel"`
+		Head    string         `json:"head"`
+		Events  []historyEvent `json:"events"`
+		Next    string         `json:"next"`
+		More    bool           `json:"more"`
+		Reset   *resetResource `json:"reset,omitempty"`
+	}
+	membersPage struct {
+		Channel    string    `json:"channel"`
+		Version    uint64    `json:"version"`
+		Count      int       `json:"count"`
+		Sessions   int       `json:"sessions"`
+		Members    []any     `json:"members"`
+		Next       string    `json:"next,omitempty"`
+		StaleSince time.Time `json:"stale_since,omitzero"`
+	}
+)
+
+func options(t *testing.T) contract.Options {
+	t.Helper()
+	registry, err := events.NewRegistry(events.Options{})
+	require.NoError(t, err)
+	return contract.Options{
+		Version: "1.2.3", Cookie: "c", Types: registry.Types(),
+		Limits: contract.Limits{Batch: 1000, History: 1000, Channels: 1000},
+		Bodies: map[string]any{
+			"PublishRequest": publishRequest{}, "PublishResult": publishResult{}, "HistoryEvent": historyEvent{},
+			"ResetResource": resetResource{}, "HistoryPage": historyPage{}, "MembersPage": membersPage{},
+		},
+	}
+}
+
+func newContract(t *testing.T) *contract.Contract {
+	t.Helper()
+	c, err := contract.New(options(t))
+	require.NoError(t, err)
+	return c
+}
+
+type object = map[string]any
+
+// parse reads JSON as the validator wants it.
+func parse(t *testing.T, b []byte) any {
+	t.Helper()
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	require.NoError(t, err)
+	return v
+}
+
+func readJSON(t *testing.T, path ...string) any {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(path...))
+	require.NoError(t, err)
+	return parse(t, b)
+}
+
+// document is one of the two, whose schemas can be compiled.
+type document struct {
+	object
+	compiler *jsonschema.Compiler
+}
+
+const base = "https://gateway.example/"
+
+// load reads a document; the schemas of event types are where it says.
+func load(t *testing.T, d *contract.Document, draft *jsonschema.Draft) document {
+	t.Helper()
+	registry, err := events.NewRegistry(events.Options{})
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(draft)
+	c.AssertFormat()
+	root := parse(t, d.Bytes()).(object) //nolint:forcetypeassert // it is one
+	require.NoError(t, c.AddResource(base+"document.json", root))
+	for _, e := range registry.Types() {
+		name := strings.TrimPrefix(e.ID, "https://tallywire.dev/schemas/")
+		text, ok := registry.Schema(name)
+		require.True(t, ok)
+		require.NoError(t, c.AddResource(base+"schemas/"+name, parse(t, text)))
+	}
+	return document{root, c}
+}
+
+// schema compiles what stands at a place of the document.
+func (d document) schema(t *testing.T, path ...string) *jsonschema.Schema {
+	t.Helper()
+	var b strings.Builder
+	for _, token := range path {
+		b.WriteString("/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(token)))
+	}
+	s, err := d.compiler.Compile(base + "document.json#" + b.String())
+	require.NoError(t, err)
+	return s
+}
+
+// at returns what stands at a place of the document.
+func (d document) at(t *testing.T, path ...string) any {
+	t.Helper()
+	var v any = d.object
+	for _, token := range path {
+		o, ok := v.(object)
+		require.True(t, ok, path)
+		v, ok = o[token]
+		require.True(t, ok, path)
+	}
+	return v
+}

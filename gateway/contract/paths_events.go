@@ -1,0 +1,70 @@
+package contract
+
+import (
+	"net/http"
+
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// eventOperations publish events and read the log.
+func (b *builder) eventOperations() []operation {
+	return []operation{b.publishOperation(), b.historyOperation(http.MethodGet)}
+}
+
+func (b *builder) publishOperation() operation {
+	results := obj("type", "object", "required", []string{"results"}, "properties", obj(
+		"results", obj("type", "array", "items", ref("PublishResult"), "description", "One for each event, in order."),
+	))
+	return operation{
+		method: http.MethodPost, path: "/v1/publish", id: "publish", tag: tagEvents,
+		summary: "Publish an event, or several",
+		description: "Needs the permission `publish` for the channel. An event with an `id` is idempotent: sent again, it gets the " +
+			"cursor of the first time. An event without a `source` gets the token's subject.",
+		request: &content{media: []media{{
+			kind: jsonKind, schema: ref("PublishRequest"),
+			examples: []example{
+				{"one", raw(`{"channel":"jobs:42","event":{"type":"x","data":{"a":[1,2]}},"ack":"stored"}`)},
+				{"batch", raw(`{"events":[{"channel":"jobs:42","event":{"type":"x"}},{"channel":"jobs:43","event":{"type":"x"}}]}`)},
+			},
+		}}},
+		answers: []answer{
+			{
+				status: http.StatusOK, doc: "Everything is published: a result for one event, results for a batch.",
+				media: []media{{
+					kind: jsonKind, schema: obj("oneOf", []any{ref("PublishResult"), results}),
+					examples: []example{{"one", raw(`{"channel":"jobs:42","cursor":"41-1795514041000000","ack":"stored","duplicate":false}`)}},
+				}},
+			},
+			{
+				status: http.StatusMultiStatus, doc: "Some events of a batch are not published: those whose result has an error.",
+				media: []media{{kind: jsonKind, schema: results}},
+			},
+		},
+		codes: with(authorised, wire.CodeForbidden, wire.CodeInvalidRequest, wire.CodeInvalidChannel, wire.CodeInvalidEvent,
+			wire.CodeInvalidFrame, wire.CodeFrameTooLarge, wire.CodeOverloaded, wire.CodeUnavailable, wire.CodeRefused),
+	}
+}
+
+func (b *builder) historyOperation(method string) operation {
+	return operation{
+		method: method, path: "/v1/channels/{channel}/events", id: "readEvents", tag: tagEvents,
+		summary: "Read a channel's log",
+		description: "Needs the permission `history` for the channel. With neither `after` nor `since` it begins at the oldest event " +
+			"that is retained.",
+		parameters: []parameter{
+			channelParameter,
+			{name: "after", in: "query", doc: "Events after this entry.", schema: ref("Cursor")},
+			{name: "since", in: "query", doc: "Events published after this time.", schema: ref("Time")},
+			{
+				name: "limit", in: "query", doc: "Length of a page.",
+				schema: obj("type", "integer", "minimum", 1, "maximum", b.Limits.History, "default", 100),
+			},
+		},
+		answers: []answer{{
+			status: http.StatusOK, doc: "A page of them.",
+			media: []media{{kind: jsonKind, schema: ref("HistoryPage")}},
+		}},
+		codes: with(authorised, wire.CodeForbidden, wire.CodeInvalidChannel, wire.CodeInvalidCursor, wire.CodeInvalidSince,
+			wire.CodeInvalidRequest, wire.CodeUnavailable, wire.CodeRefused, wire.CodeOverloaded),
+	}
+}

@@ -1,0 +1,4 @@
+package contract
+
+// streamOperations are the transports over HTTP.
+func (b *builder) streamOperations() []operation { return nil }
