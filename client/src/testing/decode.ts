@@ -1,4 +1,4 @@
-import type { ErrorCode, Failure, FrameId } from './frames';
+import type { ErrorCode, Failure, FrameId } from './frames.js';
 
 /** One channel of a `subscribe`, an `unsubscribe` or a poll. */
 export interface ChannelRequest {

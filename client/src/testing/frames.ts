@@ -1,4 +1,4 @@
-import { formatCursor, type Position } from './cursor';
+import { formatCursor, type Position } from './cursor.js';
 
 /** A frame as it goes over the wire, either way. */
 export interface Frame {

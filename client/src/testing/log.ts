@@ -1,5 +1,5 @@
-import { origin, samePosition, type Position } from './cursor';
-import type { ResetReason } from './frames';
+import { origin, samePosition, type Position } from './cursor.js';
+import type { ResetReason } from './frames.js';
 
 /** An entry of a log. Without `event` it is one that subscribers are not sent: the first of a stream, or a skipped one. */
 interface Entry {
