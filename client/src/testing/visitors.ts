@@ -84,7 +84,9 @@ export class HttpSession {
       session: this.id,
       principal: this.#principal,
       reply: (frame) => answers.push(frame),
-      enter: (channel, status) => this.#enter(channel, status),
+      enter: (channel, status) => {
+        this.#enter(channel, status);
+      },
       leave: (channel) => this.#leave(channel),
     };
     for (const { frame, error } of decodeMessage(JSON.stringify(frames ?? null))) {
@@ -101,13 +103,11 @@ export class HttpSession {
     return this.hub.network.surviving(answers);
   }
 
-  #enter(channel: string, status: unknown): boolean {
-    const fresh = !this.#stays.has(channel);
+  #enter(channel: string, status: unknown): void {
     this.hub.roster.enter({
       channel, status, user: this.#principal.user, name: this.#principal.name, session: this.id, claim: this,
     });
     this.#stay(channel);
-    return fresh;
   }
 
   #stay(channel: string): void {
