@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net"
 	"runtime/debug"
@@ -24,6 +25,7 @@ type conn struct {
 	since     int64  // flusher clock
 
 	told    atomic.Bool // the directory is about to be told of the session
+	listed  atomic.Bool // it was told
 	session session
 
 	lastRead atomic.Int64 // flusher clock
@@ -35,6 +37,7 @@ type conn struct {
 	outbox   []byte     // frames to write, joined by commas
 	inflight int        // publishes and openings of channels that the store has not answered
 	throttle chan struct{}
+	calmed   chan struct{} // closed when inflight is 0, if somebody waits for that
 
 	// Owned by the flusher.
 	index     int // in flusher.conns
@@ -47,7 +50,6 @@ type conn struct {
 	lastWrite int64
 	due       int64  // when flusher.later has it, 0 when it has not
 	deadline  int64  // for `connect`; 0 once connected
-	leave     int64  // when it is closed if it is still here then: it was told to move; 0 for never
 	pending   int    // channels of a poll that are being opened; nothing is written before they are
 	idle      func() // called when there was nothing to write, if set
 }
@@ -152,10 +154,59 @@ func (c *conn) fullLocked() bool {
 }
 
 func (c *conn) releaseLocked() {
+	if c.calmed != nil && c.inflight == 0 {
+		close(c.calmed)
+		c.calmed = nil
+	}
 	if c.throttle != nil && (!c.fullLocked() || c.closing.Load()) {
 		close(c.throttle)
 		c.throttle = nil
 	}
+}
+
+// calm waits until everything that was asked for is answered, and reports whether it is.
+func (c *conn) calm(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		if c.inflight == 0 {
+			c.mu.Unlock()
+			return true
+		}
+		if c.calmed == nil {
+			c.calmed = make(chan struct{})
+		}
+		ch := c.calmed
+		c.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// awaits returns how many things have to come before a connection's first message for each that it asks
+// for: only the answer to a poll waits.
+func (c *conn) awaits() int {
+	if c.transport == transportPoll {
+		return 1
+	}
+	return 0
+}
+
+// opened notes that a channel of a poll was opened, or what refuses it, or that its members were sent.
+func (c *conn) opened(refused *wire.Error) {
+	p, ok := c.out.(*poll)
+	if !ok {
+		return
+	}
+	c.flusher.call(func() {
+		if refused != nil {
+			p.refuse(refused)
+		}
+		c.pending--
+		c.flusher.include(c)
+	})
 }
 
 // wait holds the reader back while too much of what it asked for is unanswered.
@@ -220,7 +271,9 @@ func (c *conn) teardown() {
 	c.closing.Store(true)
 	c.out.abort()
 	c.session.end()
-	c.gateway.open.Add(-1)
+	if c.transport != transportCommands {
+		c.gateway.open.Add(-1)
+	}
 	c.flusher.call(func() {
 		c.flusher.remove(c)
 		c.gateway.conns.Done() // so that whoever finds c at its flusher knows that Run still waits

@@ -43,7 +43,14 @@ func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	s.id, s.header, s.claim = id, nil, rand.Text()
 	s.statusTokens, s.statusFilled = 2*statusRate, s.conn.lastRead.Load()
 	s.principal.Store(p)
+	if s.conn.transport == transportCommands {
+		return
+	}
 	g.live.Add(1)
+	g.sessions.changed(s.conn)
+	if s.conn.transport == transportPoll {
+		return // its answer says what there is to say
+	}
 	answer := wire.Connected{
 		Session: id, User: p.User, Gateway: g.options.ID, PingMS: g.options.Ping.Milliseconds(),
 	}
@@ -52,7 +59,6 @@ func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	}
 	s.conn.reply(func(b []byte) []byte { return wire.AppendConnected(b, frameID, answer) })
 	c := s.conn
-	g.sessions.changed(c)
 	c.flusher.call(func() {
 		c.deadline = 0 // from now on it is told of the store's health when that changes
 		c.flusher.tellHealth(c, g.hub.HealthNow())

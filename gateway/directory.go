@@ -51,7 +51,7 @@ func (d *directory) changed(c *conn) {
 
 // gone has the store told that a connection has ended.
 func (d *directory) gone(c *conn) {
-	if d == nil {
+	if d == nil || !c.listed.Load() {
 		return
 	}
 	if p := c.session.principal.Load(); p != nil {
@@ -129,6 +129,7 @@ func (d *directory) tell(ops []directoryOp) {
 			if !ok {
 				return nil
 			}
+			op.conn.listed.Store(true)
 			_ = d.store.SetSession(ctx, info)
 			if _, ok := op.conn.info(); !ok {
 				// It has ended meanwhile, and that may have been told before.

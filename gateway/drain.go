@@ -17,8 +17,7 @@ func (g *Gateway) drain() {
 	for _, f := range g.flushers {
 		f.call(func() {
 			for _, c := range f.conns {
-				after := time.Duration(rand.Int64N(int64(window)))
-				c.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
+				c.out.move(f, time.Duration(rand.Int64N(int64(window))))
 			}
 		})
 	}
@@ -34,6 +33,7 @@ func (g *Gateway) drain() {
 			return
 		}
 	}
+	g.closeAll() // what is kept of sessions between their requests
 }
 
 // closeAll closes every connection with 1012.

@@ -270,9 +270,6 @@ func (f *flusher) sweep(now int64) {
 			c.session.expel(wire.CodeTokenExpired, "the token has expired", wire.CloseUnauthorized)
 		case p != nil && o.Auth.Revoked(p):
 			c.session.expel(wire.CodeTokenRevoked, "the token was revoked", wire.CloseUnauthorized)
-		case c.leave != 0 && now > c.leave:
-			c.leave = 0
-			c.shut(wire.CloseRestart, "gateway is restarting")
 		default:
 			c.out.tick(f, now-c.lastRead.Load())
 		}

@@ -314,8 +314,8 @@ func (f *flusher) announceHealth(h broker.Health) {
 
 // tellHealth tells a connection unless it knows.
 func (f *flusher) tellHealth(c *conn, h broker.Health) {
-	if c.degraded == !h.OK {
-		return
+	if c.degraded == !h.OK || c.transport == transportPoll || c.transport == transportCommands {
+		return // the answer to a poll says how things are then
 	}
 	c.degraded = !h.OK
 	c.reply(func(b []byte) []byte { return wire.AppendDegraded(b, !h.OK, h.Reason, h.Since.UnixMilli()) })

@@ -22,6 +22,8 @@ type Gateway struct {
 	handler  http.Handler
 	rooms    *rooms     // nil without presence
 	sessions *directory // nil without one
+	visits   *visits
+	polls    pollers
 	traces   recorder
 	counters Counters
 
@@ -77,6 +79,7 @@ func New(o Options) (*Gateway, error) {
 	if o.Directory != nil {
 		g.sessions = newDirectory(o.Directory)
 	}
+	g.visits = newVisits(g)
 	for range o.Flushers {
 		g.flushers = append(g.flushers, newFlusher(g))
 	}
@@ -136,6 +139,16 @@ func (g *Gateway) admit() bool {
 		return false
 	}
 	g.conns.Add(1)
+	return true
+}
+
+// admitConnection is admit for one that counts.
+func (g *Gateway) admitConnection() bool {
+	if limit := g.options.Limits.Connections; limit > 0 && g.open.Load() >= int64(limit) || !g.admit() {
+		return false
+	}
+	g.counters.Accepted.Add(1)
+	g.open.Add(1)
 	return true
 }
 

@@ -134,7 +134,7 @@ func (g *Gateway) Explain(ctx context.Context, user, channel string, cursor brok
 	var out []inspect.Trace
 	connected := false
 	g.each(func(c *conn) {
-		if p := c.session.principal.Load(); p.User != user {
+		if p := c.session.principal.Load(); p.User != user || c.transport == transportCommands {
 			return
 		}
 		connected = true

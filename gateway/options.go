@@ -17,6 +17,7 @@ import (
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/namespace"
 	"github.com/tallywire/tallywire/presence"
+	"github.com/tallywire/tallywire/receipt"
 )
 
 // Authenticator turns tokens into principals. *auth.Authenticator is one.
@@ -40,6 +41,8 @@ type Options struct {
 	// Presence tracks members; nil disables presence. Directory takes the sessions that are connected here.
 	Presence  presence.Tracker
 	Directory presence.Directory
+	// Receipts keeps what was answered to numbered commands over HTTP; nil refuses those.
+	Receipts receipt.Book
 	// Version is the program's, for the on-call.
 	Version string
 

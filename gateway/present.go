@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ import (
 
 // stay is a session's presence in one channel. It is owned by attendance.mu.
 type stay struct {
+	claim   string   // under which it was told to the store last
+	at      int64    // when that was asked for, by the flusher's clock
 	status  []byte   // the newest, JSON; nil keeps what the store has
 	ids     [][]byte // frames that wait for an answer
 	busy    bool     // a goroutine brings the store up to it
@@ -84,17 +87,29 @@ func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
 	if len(id) > 0 && len(st.ids) < maxStatusIDs {
 		st.ids = append(st.ids, id)
 	}
-	st.leaving = f.Leave
+	st.leaving, st.at = f.Leave, s.conn.flusher.clock()
+	if st.claim == "" || s.conn.transport == transportCommands && !f.Leave {
+		st.claim = s.newClaim()
+	}
 	s.bringLocked(channel, st)
 	var release *relay.Relay
 	switch {
 	case f.Leave:
 		release = s.unwatchLocked(channel, asMember)
-	case fresh:
-		s.watchLocked(channel, asMember)
+	case fresh && s.conn.transport != transportCommands:
+		s.watchLocked(channel, asMember, nil)
 	}
 	s.mu.Unlock()
 	g.rooms.release(release)
+}
+
+// newClaim names a stay. That of a connection lasts as long as it; between requests over HTTP another
+// gateway may have taken the session over, so that each comes with a claim of its own.
+func (s *session) newClaim() string {
+	if s.conn.transport == transportCommands {
+		return rand.Text()
+	}
+	return s.claim
 }
 
 // maxStatusIDs bounds the answers that one channel's presence frames wait for; beyond it a frame is
@@ -138,9 +153,11 @@ func (s *session) bringLocked(channel string, st *stay) {
 	}
 	st.busy = true
 	c := s.conn
+	c.begin(1)
 	c.gateway.conns.Add(1)
 	go func() {
 		defer c.gateway.conns.Done()
+		defer c.endQuietly()
 		defer c.survive()
 		s.bring(channel, st)
 	}()
@@ -153,21 +170,21 @@ func (s *session) bring(channel string, st *stay) {
 	p := s.principal.Load()
 	for {
 		s.mu.Lock()
-		status, ids, leaving := st.status, st.ids, st.leaving
+		status, ids, leaving, claim := st.status, st.ids, st.leaving, st.claim
 		st.ids, st.again = nil, false
 		ended := s.ended
 		s.mu.Unlock()
 		if ended {
-			s.depart(p, channel, leaving)
+			s.depart(p, channel, claim, leaving)
 			return
 		}
 		ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 		var err error
 		if leaving {
-			err = g.rooms.tracker.Leave(ctx, s.exit(p, channel, true))
+			err = g.rooms.tracker.Leave(ctx, s.exit(p, channel, claim, true))
 		} else {
 			err = g.rooms.tracker.Enter(ctx, presence.Entry{
-				Channel: channel, User: p.User, Session: s.id, Claim: s.claim, Name: p.Name, Status: status,
+				Channel: channel, User: p.User, Session: s.id, Claim: claim, Name: p.Name, Status: status,
 				Grace: g.options.Namespaces.For(channel).Grace,
 			})
 		}
@@ -199,8 +216,8 @@ func (s *session) brought(channel string, st *stay, left bool, err error) bool {
 
 const presenceTimeout = 5 * time.Second
 
-func (s *session) exit(p *auth.Principal, channel string, now bool) presence.Exit {
-	return presence.Exit{Channel: channel, User: p.User, Session: s.id, Claim: s.claim, Now: now}
+func (s *session) exit(p *auth.Principal, channel, claim string, now bool) presence.Exit {
+	return presence.Exit{Channel: channel, User: p.User, Session: s.id, Claim: claim, Now: now}
 }
 
 func (s *session) answerPresence(channel string, ids [][]byte, err error) {
@@ -258,13 +275,13 @@ const (
 	asSubscriber                    // its subscription says so
 )
 
-// watchLocked has the session sent the members of a channel. The caller holds s.mu.
-func (s *session) watchLocked(channel string, why reason) {
+// watchLocked has the session sent the members of a channel, unless it has them at a version. The caller holds s.mu.
+func (s *session) watchLocked(channel string, why reason, known *uint64) {
 	if s.watched == nil {
 		s.watched = map[string]reason{}
 	}
 	s.watched[channel] |= why
-	s.conn.gateway.rooms.watch(s, channel)
+	s.conn.gateway.rooms.watch(s, channel, known)
 }
 
 // unwatchLocked ends it where there is no other reason. The caller holds s.mu, and releases what is
@@ -331,18 +348,18 @@ func (s *session) endPresence(stays map[string]*stay, watched map[string]reason)
 	p := s.principal.Load()
 	var all sync.WaitGroup
 	for channel, st := range stays { // at most Limits.Subscriptions, each for presenceTimeout
-		all.Go(func() { s.depart(p, channel, st.leaving) })
+		all.Go(func() { s.depart(p, channel, st.claim, st.leaving) })
 	}
 	all.Wait()
 }
 
 // depart tells that the session's connection is gone. A store that is away is told later: the tracker
 // remembers it.
-func (s *session) depart(p *auth.Principal, channel string, now bool) {
+func (s *session) depart(p *auth.Principal, channel, claim string, now bool) {
 	g := s.conn.gateway
 	ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 	defer cancel()
-	if err := g.rooms.tracker.Leave(ctx, s.exit(p, channel, now)); err != nil {
+	if err := g.rooms.tracker.Leave(ctx, s.exit(p, channel, claim, now)); err != nil {
 		g.options.Log.Debug().Str("event", "presence_leave_late").Err(err).Msg("the store will be told later")
 	}
 }

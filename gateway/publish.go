@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"strconv"
 
 	"github.com/tidwall/gjson"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/internal/vet"
 	"github.com/tallywire/tallywire/namespace"
 )
 
@@ -21,6 +23,9 @@ func (s *session) publish(f *wire.ClientFrame) {
 	if bad != nil {
 		s.fail(f.ID, bad)
 		return
+	}
+	if p.ID == "" && s.batch != "" {
+		p.ID = "tallywire/" + s.principal.Load().User + "/" + s.batch + "/" + strconv.Itoa(s.nth)
 	}
 	id := append([]byte(nil), f.ID...)
 	c.begin(1)
@@ -104,13 +109,7 @@ func (g *Gateway) prepare(who *auth.Principal, channel string, raw []byte, ack s
 
 // check validates an event for a channel.
 func (g *Gateway) check(channel string, raw []byte) (events.Envelope, *wire.Error) {
-	env, err := events.Scan(raw)
-	if err == nil {
-		err = g.options.Registry.Check(env, raw)
-	}
-	if err == nil && !g.options.Namespaces.For(channel).AcceptsType(env.Type) {
-		err = &events.InvalidError{Path: "/type", Message: "type: is not accepted in this namespace"}
-	}
+	env, err := vet.Event(raw, g.options.Namespaces.For(channel), g.options.Registry)
 	if err == nil {
 		return env, nil
 	}

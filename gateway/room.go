@@ -46,6 +46,8 @@ type room struct {
 
 type watcher struct {
 	session *session
+	known   *uint64 // the version that its client has already, until the first snapshot
+	begun   bool    // the first snapshot is settled
 	version uint64
 	live    bool // has a snapshot and follows the changes
 	behind  bool // its client had no room for a change: it gets that and the next ones when it has
@@ -65,8 +67,9 @@ func newRooms(g *Gateway, t presence.Tracker) *rooms {
 	return &rooms{gateway: g, tracker: t, byChannel: map[string]*room{}}
 }
 
-// watch sends a session the members of a channel, and what changes about them from then on.
-func (rs *rooms) watch(s *session, channel string) {
+// watch sends a session the members of a channel, unless its client has them at the known version, and
+// what changes about them from then on.
+func (rs *rooms) watch(s *session, channel string, known *uint64) {
 	rs.mu.Lock()
 	r := rs.byChannel[channel]
 	if r == nil {
@@ -78,7 +81,7 @@ func (rs *rooms) watch(s *session, channel string) {
 	defer r.mu.Unlock()
 	w := r.watchers[s]
 	if w == nil {
-		w = &watcher{session: s}
+		w = &watcher{session: s, known: known}
 		r.watchers[s] = w
 	}
 	w.excused = false
@@ -180,6 +183,7 @@ func (r *room) fetch() {
 // excuseLocked tells a watcher, once, why it has no snapshot. It gets one when that is over.
 func (r *room) excuseLocked(w *watcher, err error) {
 	w.owed = true
+	defer w.beginLocked()
 	if w.excused {
 		return
 	}
@@ -215,7 +219,13 @@ func (r *room) open(ctx context.Context) error {
 // not followed by changes but, as soon as that can be, by a true one.
 func (r *room) startLocked(w *watcher, page presence.Page) {
 	stale := !page.StaleSince.IsZero()
+	known := w.known
+	defer w.beginLocked()
 	switch {
+	case !stale && known != nil && *known == page.Version:
+		w.live, w.version, w.excused = true, page.Version, false
+		r.catchUpLocked(w)
+		return
 	case stale && w.excused, !w.session.conn.hasRoom():
 		w.owed = true
 		return
@@ -228,6 +238,15 @@ func (r *room) startLocked(w *watcher, page presence.Page) {
 	}
 	w.live, w.version = true, page.Version
 	r.catchUpLocked(w)
+}
+
+// beginLocked notes that the watcher's client has what it can have for now.
+func (w *watcher) beginLocked() {
+	w.known = nil
+	if !w.begun {
+		w.begun = true
+		w.session.conn.opened(nil)
+	}
 }
 
 // catchUpLocked tells a watcher the changes that are kept.

@@ -33,10 +33,16 @@ func (g *Gateway) routes() http.Handler {
 	e.GET(pathHealth, g.healthz)
 	e.GET(pathReady, g.readyz)
 	e.GET("/v1/ws", g.upgrade)
+	e.GET("/v1/sse", g.sse)
+	e.POST("/v1/sse", g.sse)
+	e.GET("/v1/poll", g.poll)
+	e.POST("/v1/poll", g.poll)
+	e.POST("/v1/commands", g.commands)
 	e.POST("/v1/cookie", g.setCookie)
 	e.DELETE("/v1/cookie", g.dropCookie)
 	e.POST("/v1/publish", g.publishHTTP)
 	e.GET("/v1/channels/:channel/events", g.history)
+	e.HEAD("/v1/channels/:channel/events", g.history)
 	e.GET("/v1/channels/:channel/members", g.membersHTTP)
 	return e
 }

@@ -28,7 +28,10 @@ type session struct {
 	refused int     // tokens refused by `connect`
 	since   int64   // when errors was last 0
 
-	claim        string // names the session's stay on this connection
+	claim string // names the session's stay on this connection
+	batch string // names the commands that are being done, for good; empty where nothing does
+	nth   int    // number of the command in it
+
 	statusTokens float64
 	statusFilled int64
 
@@ -62,6 +65,13 @@ func (s *session) command(f *wire.ClientFrame) {
 		s.beforeConnect(f)
 		return
 	}
+	s.nth++
+	if s.conn.transport == transportCommands && !isCommand(f.Type) {
+		s.fail(f.ID, &wire.Error{
+			Code: wire.CodeUnsupported, Message: "type: a session over HTTP says this with its poll, its stream or the request's token", Path: "/type",
+		})
+		return
+	}
 	switch f.Type {
 	case wire.TypePublish:
 		s.publish(f)
@@ -84,6 +94,16 @@ func (s *session) command(f *wire.ClientFrame) {
 		s.members(f)
 	default:
 		s.fail(f.ID, &wire.Error{Code: wire.CodeUnknownType, Message: "type: is not known", Path: "/type"})
+	}
+}
+
+// isCommand reports whether a frame means the same without a connection to read from.
+func isCommand(frameType string) bool {
+	switch frameType {
+	case wire.TypeSubscribe, wire.TypeUnsubscribe, wire.TypeConnect, wire.TypeRefresh:
+		return false
+	default:
+		return true // the unknown ones too, which are refused as such
 	}
 }
 
@@ -167,7 +187,7 @@ func (s *session) end() {
 		s.drop(sub)
 	}
 	s.endPresence(stays, watched)
-	if s.principal.Load() != nil {
+	if s.principal.Load() != nil && s.conn.transport != transportCommands {
 		s.conn.gateway.live.Add(-1)
 	}
 	s.conn.gateway.sessions.gone(s.conn)

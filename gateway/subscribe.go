@@ -25,6 +25,7 @@ type want struct {
 	since  time.Time
 	// presence asks for the channel's members too.
 	presence bool
+	members  *uint64 // the version of them that the client has
 }
 
 // subscribeTimeout bounds the opening of a channel.
@@ -42,6 +43,7 @@ func (s *session) subscribe(f *wire.ClientFrame) {
 				bad.Path = within(i, bad.Path)
 			}
 			s.refuse(f.ID, bad)
+			s.conn.opened(bad)
 			worst = bad
 			continue
 		}
@@ -104,7 +106,7 @@ func (s *session) reserve(id []byte, r *wire.ChannelRequest) (want, *wire.Error)
 		if _, e := s.mayPresence(r.Channel); e != nil {
 			return bad(e.Code, e.Message, "/presence")
 		}
-		w.presence = true
+		w.presence, w.members = true, r.Members
 	}
 	if r.Cursor != "" {
 		c, err := broker.ParseCursor(r.Cursor)
@@ -230,6 +232,11 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 		if c.removed || sub.ended {
 			return
 		}
+		if resumed && c.transport == transportPoll {
+			c.flusher.attach(sub) // that events follow says enough
+			s.watchAsSubscriber(w)
+			return
+		}
 		c.reply(func(b []byte) []byte {
 			b = wire.AppendSubscribed(b, id, sub.channel, cursor, head, resumed)
 			if reset != nil {
@@ -243,19 +250,20 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 		if reset != nil && w.cursor != nil {
 			c.flusher.recordReset(sub, *w.cursor, reset)
 		}
-		if w.presence { // so that members come after the answer
-			s.watchAsSubscriber(sub)
-		}
+		s.watchAsSubscriber(w) // so that members come after the answer
 	})
+	c.opened(nil)
 	c.gateway.sessions.changed(c)
 }
 
-// watchAsSubscriber has the session sent the members of a channel that it is subscribed to still.
-func (s *session) watchAsSubscriber(sub *subscription) {
+// watchAsSubscriber has the session sent the members of a channel that it is subscribed to still, if it
+// asked for them. It is called in the flusher's goroutine.
+func (s *session) watchAsSubscriber(w want) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !sub.cancelled && !s.ended {
-		s.watchLocked(sub.channel, asSubscriber)
+	if w.presence && !w.sub.cancelled && !s.ended {
+		s.conn.pending += s.conn.awaits()
+		s.watchLocked(w.sub.channel, asSubscriber, w.members)
 	}
 }
 
@@ -273,6 +281,7 @@ func (s *session) subscribeFailed(w want, err error) {
 	e := storeError(err)
 	e.Channel = w.sub.channel
 	s.refuse(w.id, e)
+	s.conn.opened(e)
 }
 
 // overtaken ends a subscribe that was taken back while it was under way. What took it back has been

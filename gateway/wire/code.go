@@ -35,6 +35,9 @@ const (
 	CodeTokenTooLarge        Code = "token_too_large"        // no: the token does not fit into a cookie
 	CodeUnsupportedMediaType Code = "unsupported_media_type" // no: the body is of a kind that is not taken here
 	CodeRequestTimeout       Code = "request_timeout"        // yes: the body did not come in time, nothing was done
+	CodeReplaced             Code = "replaced"               // no: a newer poll of the session goes on in its place
+	CodeInProgress           Code = "in_progress"            // yes: the session's commands are being done
+	CodeOutOfOrder           Code = "out_of_order"           // no: the commands are not the session's next ones
 	CodeTooManyErrors        Code = "too_many_errors"        // the connection closes with 4429
 	CodeConnectTimeout       Code = "connect_timeout"        // the connection closes with 4408
 	CodeSlowConsumer         Code = "slow_consumer"          // reserved: a full socket is dropped without a word
@@ -45,7 +48,7 @@ const (
 func (c Code) Retry() bool {
 	switch c {
 	case CodeRateLimited, CodeOverloaded, CodeUnavailable, CodeKeysUnavailable, CodeInternal, CodeSlowConsumer,
-		CodeRequestTimeout:
+		CodeRequestTimeout, CodeInProgress:
 		return true
 	default:
 		return false
@@ -82,6 +85,8 @@ type Error struct {
 	Path string
 	// Channel is the channel concerned, or empty.
 	Channel string
+	// Expected is the sequence number of the session's next commands, with CodeOutOfOrder.
+	Expected uint64
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }

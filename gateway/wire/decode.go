@@ -46,6 +46,9 @@ type ChannelRequest struct {
 	Cursor   string
 	Since    string
 	Presence bool // send the members, and what changes about them
+	// Members is the version of the members that the client has: it needs none while that holds. Only
+	// requests over HTTP say so.
+	Members *uint64
 }
 
 // Decode calls visit for every frame of a client message, in order, with a frame that is reused. A

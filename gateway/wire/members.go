@@ -7,6 +7,9 @@ import (
 	"github.com/tallywire/tallywire/presence"
 )
 
+// TypeMember is the type of the frames that tell of one member's change.
+const TypeMember = "member"
+
 // AppendMembers appends a `members` frame: a page of a channel's members. It replaces what the client
 // knew of the channel's members; `member` frames change it from there.
 func AppendMembers(b, id []byte, channel string, p presence.Page) []byte {

@@ -12,6 +12,8 @@ type Problem struct {
 	Retry   bool   `json:"retry"`
 	Path    string `json:"path,omitempty"`
 	Channel string `json:"channel,omitempty"`
+	// Expected is the sequence number of the session's next commands, with out_of_order.
+	Expected uint64 `json:"expected,omitempty"`
 }
 
 // ProblemType is the media type of a Problem.
@@ -23,6 +25,7 @@ func (e *Error) Problem() Problem {
 	return Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,
 		Code: e.Code, Retry: e.Code.Retry(), Path: e.Path, Channel: e.Channel,
+		Expected: e.Expected,
 	}
 }
 
@@ -35,6 +38,8 @@ func (c Code) Status() int {
 		return http.StatusForbidden
 	case CodeHostNotAllowed:
 		return http.StatusMisdirectedRequest
+	case CodeReplaced, CodeInProgress, CodeOutOfOrder:
+		return http.StatusConflict
 	case CodeNotFound:
 		return http.StatusNotFound
 	case CodeFrameTooLarge, CodeStatusTooLarge:

@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tallywire/tallywire/gateway/wire"
+)
+
+// poll is the answer to one poll as the outlet of a connection: it takes one message, and that ends it.
+type poll struct {
+	*mailbox
+
+	// Owned by the flusher.
+	waited  bool        // long enough: what there is, or nothing, is the answer
+	overdue bool        // whatever the store is about to say
+	moveAt  int64       // when the poll is answered since its gateway drains; 0 for never
+	refused int         // channels that were refused
+	problem *wire.Error // the first reason
+}
+
+var _ outlet = (*poll)(nil)
+
+const (
+	// pollGrace is how long a poll that has waited is held for pages that are being read.
+	pollGrace = 5 * time.Second
+)
+
+// poll handles GET and POST /v1/poll.
+func (g *Gateway) poll(e echo.Context) error {
+	r, err := g.readStream(e)
+	if err != nil {
+		return err
+	}
+	if !g.admitConnection() {
+		return g.full(e)
+	}
+	p := &poll{mailbox: newMailbox(r.places)}
+	c := g.newConn(transportPoll, p, e.RealIP(), e.Request().UserAgent())
+	p.conn, c.idle = c, p.idle
+	defer c.teardown()
+	defer c.survive()
+	if r.Session != "" {
+		g.polls.replace(r, c)
+		defer g.polls.forget(r, c)
+	}
+	c.pending = len(r.Channels) + 1
+	c.start(r)
+	g.attend(r, c)
+	c.opened(nil)
+	return p.serve(e, r)
+}
+
+// attend takes a poll as the sign of life of a session that is present in channels.
+func (g *Gateway) attend(r *streamRequest, c *conn) {
+	if len(r.Present) == 0 {
+		g.visits.touch(r.principal.User, r.Session)
+		return
+	}
+	ctx, cancel := context.WithTimeout(background(), presenceTimeout)
+	defer cancel()
+	v, err := g.visits.enter(ctx, r.principal, r.Session, c.remote, c.agent)
+	if err != nil {
+		c.session.refuse(nil, wireError(err))
+		return
+	}
+	defer v.leave()
+	if out := v.attend(r.Present); len(out) > 0 {
+		c.reply(func(b []byte) []byte { return append(b, out...) })
+		recycle(out)
+	}
+}
+
+// start begins the session of a connection whose request names its channels.
+func (c *conn) start(r *streamRequest) {
+	id := r.Session
+	if id == "" {
+		id = rand.Text()
+	}
+	c.flusher.call(func() { c.flusher.add(c) })
+	c.session.begin(nil, id, r.principal)
+	c.session.subscribe(r.frame())
+}
+
+// serve waits for the answer and writes it.
+func (p *poll) serve(e echo.Context, r *streamRequest) error {
+	c := p.conn
+	wait := time.NewTimer(r.wait)
+	defer wait.Stop()
+	for {
+		select {
+		case l := <-p.box:
+			return p.answer(e, r, l)
+		case <-wait.C:
+			c.flusher.call(func() {
+				p.overdue, p.waited = p.waited, true
+				c.flusher.include(c)
+			})
+			wait.Reset(pollGrace)
+		case <-p.end: // the flusher has said last what there was to say
+			select {
+			case l := <-p.box:
+				return p.answer(e, r, l)
+			default:
+				return c.gateway.full(e)
+			}
+		case <-p.gone:
+			return c.gateway.full(e)
+		case <-e.Request().Context().Done():
+			return nil
+		}
+	}
+}
+
+// answer writes the response in one piece, so that it passes through proxies that collect.
+func (p *poll) answer(e echo.Context, r *streamRequest, l letter) error {
+	h := e.Response().Header()
+	if l.id == "" { // every channel was refused
+		return p.problem
+	}
+	h.Set(echo.HeaderCacheControl, "no-store")
+	if r.wait == 0 {
+		tag := `"` + l.id + `"`
+		h.Set(echo.HeaderCacheControl, "private, no-cache")
+		h.Set("ETag", tag)
+		// A poll that names cursors and gets nothing but them, or one that names none and gets the same as
+		// before, has not changed.
+		if e.Request().Header.Get("If-None-Match") == tag && p.refused == 0 && (len(l.text) == 2 || !r.located()) {
+			return e.NoContent(http.StatusNotModified) //nolint:wrapcheck // echo
+		}
+	}
+	if p.conn.gateway.draining.Load() {
+		h.Set(echo.HeaderConnection, "close") // the next one is for another gateway
+	}
+	h.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
+	h.Set(echo.HeaderContentLength, strconv.Itoa(len(l.text)+len(l.tail)+min(len(l.text)-2, 1)))
+	w := e.Response()
+	w.WriteHeader(http.StatusOK)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(p.conn.gateway.options.Limits.WriteTimeout))
+	body := append(make([]byte, 0, len(l.text)+len(l.tail)+1), l.text[:len(l.text)-1]...)
+	if len(l.text) > 2 {
+		body = append(body, ',')
+	}
+	body = append(append(body, l.tail...), ']')
+	if _, err := w.Write(body); err != nil {
+		p.conn.writeFailed(err)
+	}
+	return nil
+}
+
+// write implements outlet: the message is the answer.
+func (p *poll) write(_ *flusher, m message) {
+	p.locate(m.text)
+	p.finish(m.text, m.shared)
+}
+
+// idle is called when there is nothing to tell.
+func (p *poll) idle() {
+	switch {
+	case p.conn.closing.Load():
+		p.locate(nil)
+		p.finish(movingNow(), true)
+	case p.overdue, p.waited && !p.reading():
+		p.locate(nil)
+		p.finish([]byte("[]"), true)
+	}
+}
+
+// reading reports whether a page is being read for one of the channels.
+func (p *poll) reading() bool {
+	s := &p.conn.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sub := range s.subs {
+		if sub.fetching || sub.dirty {
+			return true
+		}
+	}
+	return false
+}
+
+// finish puts the answer. Nothing is written after it.
+func (p *poll) finish(text []byte, shared bool) {
+	c := p.conn
+	if c.ended {
+		return
+	}
+	l := letter{text: text}
+	if p.refused < len(p.places) {
+		cursors := appendCursors(make([]byte, 0, 64), p.places)
+		l.id = string(cursors)
+		l.tail = wire.AppendNext(nil, &wire.Next{
+			Channels: p.next(), Cursors: l.id, More: len(c.dirty) > 0, Degraded: !c.gateway.hub.HealthNow().OK,
+		})
+	}
+	p.put(l, shared)
+	c.ended = true
+}
+
+// next lists the channels as the next request may name them. One that is refused for good is left out.
+func (p *poll) next() []wire.NextChannel {
+	out := make([]wire.NextChannel, 0, len(p.places))
+	for i := range p.places {
+		at := &p.places[i]
+		if at.refused {
+			continue
+		}
+		n := wire.NextChannel{Channel: at.channel, Presence: at.presence, Members: at.members}
+		if at.known {
+			n.Cursor = &at.cursor
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// refuse notes that a channel is refused. It is called in the flusher's goroutine.
+func (p *poll) refuse(e *wire.Error) {
+	p.refused++
+	if p.problem == nil {
+		p.problem = e
+	}
+	if at := findPlace(p.places, e.Channel); at != nil && !e.Code.Retry() {
+		at.refused = true
+	}
+}
+
+// tick implements outlet: a poll is answered in time anyway.
+func (p *poll) tick(f *flusher, _ int64) {
+	if p.moveAt != 0 && f.pass > p.moveAt {
+		p.moveAt = 0
+		p.conn.shut(wire.CloseRestart, "gateway is restarting")
+	}
+}
+
+// move implements outlet: to move is to be answered.
+func (p *poll) move(f *flusher, after time.Duration) { p.moveAt = f.pass + int64(after) }
+
+// movingNow is the message of a poll that has to go on at another gateway.
+func movingNow() []byte {
+	b := wire.AppendMoving([]byte{'['}, mathrand.Int64N(100)) //nolint:gosec // jitter
+	return append(b, ']')
+}
