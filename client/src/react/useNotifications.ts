@@ -1,0 +1,89 @@
+import { useMemo } from 'react';
+import type { EventMap } from '../events/index.js';
+import { isEvent } from '../guard.js';
+import type { ChannelEvent } from '../types/index.js';
+import type { SharedStore, Source } from './shared.js';
+import { fromKey } from './subscribing.js';
+import type { FromOption, SelectOptions, SkipOption } from './types.js';
+import { useShared } from './useShared.js';
+
+type Raised = EventMap['notification.raised'];
+
+/** A notification, and whether the user has seen it. */
+export interface Notification {
+  /** The publisher's, so that one that is raised again replaces the one before. */
+  readonly id: string;
+  readonly read: boolean;
+  readonly data: Raised;
+  readonly event: ChannelEvent<'notification.raised', Raised>;
+}
+
+/** An immutable snapshot. */
+export interface NotificationList {
+  /** The newest first. */
+  readonly items: readonly Notification[];
+  readonly unread: number;
+}
+
+/** What can be done with them. It holds for all components with the same channel, in this tab. */
+export interface NotificationActions {
+  /** Marks one as read, or all. */
+  markRead(id?: string): void;
+  /** Takes one away, or all. */
+  dismiss(id?: string): void;
+}
+
+export interface NotificationOptions<T> extends SkipOption, FromOption, SelectOptions<NotificationList, T> {
+  /** Default `notifications:ops`. */
+  channel?: string | undefined;
+  /** How many are kept (default 50). */
+  limit?: number | undefined;
+}
+
+/** The notifications of a channel, those that it retains included; with `select`, as for a badge, a part of them. */
+export function useNotifications<T = NotificationList>(
+  options: NotificationOptions<T> = {},
+): { readonly notifications: T } & NotificationActions {
+  const { channel = 'notifications:ops', limit = 50, from = '0', skip } = options;
+  const key = skip ? null : ['notifications', channel, limit, fromKey({ from })].join('\n');
+  const source = useMemo(
+    () => notificationSource(channel, from, limit),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the key holds everything
+    [key],
+  );
+  const [notifications, store] = useShared(key, source, options);
+  const actions = useMemo(() => actionsOn(store), [store]);
+  return { notifications, ...actions };
+}
+
+const NONE: NotificationList = Object.freeze({ items: Object.freeze([]) as readonly Notification[], unread: 0 });
+
+const list = (items: readonly Notification[]): NotificationList => ({ items, unread: items.filter((n) => !n.read).length });
+
+function notificationSource(channel: string, from: NonNullable<FromOption['from']>, limit: number): Source<NotificationList> {
+  return {
+    initial: NONE,
+    open(client, set) {
+      const subscription = client.subscribe(
+        channel,
+        (event) => {
+          if (!isEvent(event, 'notification.raised')) return;
+          const { data } = event;
+          if (data.expires_at && Date.parse(data.expires_at) <= Date.now()) return;
+          const one: Notification = { id: data.notification_id, read: false, data, event };
+          set(({ items }) => list([one, ...items.filter((n) => n.id !== one.id)].slice(0, limit)));
+        },
+        { from },
+      );
+      return () => subscription.close();
+    },
+  };
+}
+
+function actionsOn(store: () => SharedStore<NotificationList> | undefined): NotificationActions {
+  const all = (id: string | undefined, n: Notification): boolean => id === undefined || n.id === id;
+  return {
+    markRead: (id) => store()?.change(({ items }) => list(items.map((n) => (all(id, n) && !n.read ? { ...n, read: true } : n)))),
+    dismiss: (id) => store()?.change(({ items }) => list(items.filter((n) => !all(id, n)))),
+  };
+}
