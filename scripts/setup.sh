@@ -13,6 +13,7 @@ packages=(
     'libc6-dev:test -e /usr/include/stdlib.h || test "$(uname -s)" != Linux'
     'redis-server:command -v redis-server'
     'redis-tools:command -v redis-cli'
+    'prometheus:command -v promtool && command -v prometheus' # alerts, dashboard: test/chart
     'python3-redis:scripts/python-with-redis.sh'             # examples/workers/python
     'nodejs:command -v node'                                 # examples/workers/node, test/browser
     'npm:command -v npm'
