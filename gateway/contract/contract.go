@@ -41,6 +41,7 @@ type Contract struct {
 func New(o Options) (*Contract, error) {
 	b := &builder{Options: o, schemas: newSchemas()}
 	b.addFrames()
+	b.addMessages()
 	b.addBodies()
 	openAPI, asyncAPI := b.openAPI(), b.asyncAPI()
 	if err := errors.Join(b.schemas.errs...); err != nil {
@@ -108,7 +109,7 @@ func title(s string) string               { return strings.ToUpper(s[:1]) + s[1:
 // addBodies makes the components of HTTP bodies.
 func (b *builder) addBodies() {
 	known := map[string]bool{}
-	for _, body := range append(gatewayBodies(b.Limits), ownBodies()...) {
+	for _, body := range slices.Concat(ownBodies(), gatewayBodies(b.Limits), streamBodies(b.Limits)) {
 		value := body.value
 		if value == nil {
 			var ok bool

@@ -38,17 +38,19 @@ type (
 		Event   json.RawMessage `json:"event"`
 		Skipped uint64          `json:"skipped,omitempty"`
 	}
-	resetResource struct {
+	historyReset struct {
 		Reason string `json:"reason"`
 		Cursor string `json:"cursor"`
 	}
 	historyPage struct {
 		Channel string         `json:"channel"`
 		Head    string         `json:"head"`
+		Oldest  string         `json:"oldest"`
 		Events  []historyEvent `json:"events"`
+		Skipped uint64         `json:"skipped,omitempty"`
 		Next    string         `json:"next"`
 		More    bool           `json:"more"`
-		Reset   *resetResource `json:"reset,omitempty"`
+		Reset   *historyReset  `json:"reset,omitempty"`
 	}
 	membersPage struct {
 		Channel    string    `json:"channel"`
@@ -70,7 +72,7 @@ func options(t *testing.T) contract.Options {
 		Limits: contract.Limits{Batch: 1000, History: 1000, Channels: 1000},
 		Bodies: map[string]any{
 			"PublishRequest": publishRequest{}, "PublishResult": publishResult{}, "HistoryEvent": historyEvent{},
-			"ResetResource": resetResource{}, "HistoryPage": historyPage{}, "MembersPage": membersPage{},
+			"HistoryReset": historyReset{}, "HistoryPage": historyPage{}, "MembersPage": membersPage{},
 		},
 	}
 }

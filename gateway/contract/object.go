@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // object is a JSON object whose members keep their order, so that a document reads as it was written.
@@ -17,8 +18,8 @@ type member struct {
 // obj returns an object of names and values in turn. A nil value leaves the member out.
 func obj(pairs ...any) object {
 	o := make(object, 0, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		o.set(pairs[i].(string), pairs[i+1]) //nolint:forcetypeassert // a name
+	for pair := range slices.Chunk(pairs, 2) {
+		o.set(pair[0].(string), pair[1])
 	}
 	return o
 }

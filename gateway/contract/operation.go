@@ -16,6 +16,7 @@ type operation struct {
 	summary      string
 	description  string
 	public       bool // no token is asked for
+	bearer       bool // the token has to be in the Authorization header
 	parameters   []parameter
 	request      *content // nil for none
 	answers      []answer
@@ -82,8 +83,11 @@ func (op *operation) write() object {
 	if op.description != "" {
 		o.set("description", op.description)
 	}
-	if op.public {
+	switch {
+	case op.public:
 		o.set("security", []any{})
+	case op.bearer:
+		o.set("security", []any{obj("bearer", []any{})})
 	}
 	var parameters []any
 	for _, p := range op.parameters {

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -83,6 +84,9 @@ func (s *schemas) of(t reflect.Type) any {
 	}
 	if d, ok := zero.(wire.Described); ok {
 		return s.described(t, d.JSONSchema())
+	}
+	if _, ok := zero.(encoding.TextMarshaler); ok {
+		return obj("type", "string")
 	}
 	switch t.Kind() { //nolint:exhaustive // the others are not used
 	case reflect.Struct:

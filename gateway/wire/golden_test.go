@@ -128,6 +128,17 @@ var serverFrames = []struct {
 	}, wire.Frame{
 		Type: "member", Channel: "jobs:42", Version: head.Stamp, Prev: cursor.Stamp, Action: presence.Join, Member: &carol,
 	}},
+	{"next", func(b []byte) []byte {
+		return wire.AppendNext(b, &wire.Next{
+			Channels: []wire.NextChannel{
+				{Channel: "jobs:42", Cursor: &head, Presence: true, Members: &cursor.Stamp}, {Channel: "jobs:43"},
+			},
+			Cursors: "composite", More: true, Degraded: true,
+		})
+	}, wire.Frame{Type: "next", Degraded: true}},
+	{"next of one channel", func(b []byte) []byte {
+		return wire.AppendNext(b, &wire.Next{Channels: []wire.NextChannel{{Channel: "jobs:42", Cursor: &head}}, Cursors: "composite"})
+	}, wire.Frame{Type: "next"}},
 	{"ping", func(b []byte) []byte { return append(b, wire.PingFrame...) }, wire.Frame{Type: "ping"}},
 	{"pong", func(b []byte) []byte { return append(b, wire.PongFrame...) }, wire.Frame{Type: "pong"}},
 }
@@ -135,6 +146,8 @@ var serverFrames = []struct {
 // clientMessages are messages and what they mean; the golden file has the meaning.
 var clientMessages = []struct{ name, message string }{
 	{"connect", `{"type":"connect","id":1,"token":"eyJ","session":"c81f"}`},
+	{"ping", `{"type":"ping"}`},
+	{"pong", `{"type":"pong"}`},
 	{"id of text, with escapes that are kept", `{"type":"ping","id":"\u0061\n"}`},
 	{"id null is none", `{"type":"ping","id":null}`},
 	{"id that is an object", `{"type":"ping","id":{}}`},

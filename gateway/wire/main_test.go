@@ -72,7 +72,7 @@ func decode(msg []byte) (out []decoded) {
 			Event: clone(f.Event), Status: clone(f.Status), Ack: f.Ack, After: f.After, Limit: f.Limit, Leave: f.Leave,
 		}
 		for _, c := range f.Channels {
-			d.Channels = append(d.Channels, decodedChannel(c))
+			d.Channels = append(d.Channels, decodedChannel{c.Channel, c.Cursor, c.Since, c.Presence})
 		}
 		out = append(out, d)
 		return true

@@ -128,6 +128,21 @@ type (
 		Retry   bool    `json:"retry" doc:"Whether the same request may succeed later."`
 		Path    string  `json:"path,omitempty" doc:"A JSON pointer into the frame or the event."`
 	}
+	// NextFrame is written by AppendNext.
+	NextFrame struct {
+		Type     string    `json:"type"`
+		Channels []NextAsk `json:"channels" doc:"The channels, as the next request names them; without those that were refused for good."`
+		Cursors  string    `json:"cursors" doc:"The same in short, for the same channels in any order."`
+		More     True      `json:"more,omitempty" doc:"There is more already: poll again at once."`
+		Degraded True      `json:"degraded,omitempty" doc:"Events are late for now."`
+	}
+	// NextAsk is one channel of a NextFrame.
+	NextAsk struct {
+		Channel  ChannelName `json:"channel"`
+		Cursor   CursorText  `json:"cursor,omitempty" doc:"Where the client stands; absent for a channel that could not be opened for now."`
+		Presence True        `json:"presence,omitempty" doc:"The members are sent too."`
+		Members  Count       `json:"members,omitempty" doc:"The version of the members that the client has."`
+	}
 	// BareFrame has nothing but its type.
 	BareFrame struct {
 		Type string `json:"type"`
@@ -152,6 +167,7 @@ func ServerShapes() []Shape {
 		{Type: "moving", Doc: "The gateway is about to end: after a while, open another connection and resume there.", Value: MovingFrame{}, Example: `{"type":"moving","after_ms":1200}`},
 		{Type: "degraded", Doc: "The gateway's path to the store is broken, events are late and none is lost; or it is whole again.", Value: DegradedFrame{}, Example: `{"type":"degraded","degraded":false,"since_ms":1795514000001}`},
 		{Type: "error", Doc: "Something was refused or failed. It never closes the connection by itself.", Value: ErrorFrame{}, Example: `{"type":"error","id":7,"channel":"jobs:42","code":"invalid_event","message":"data.percent: must be <= 100","retry":false,"path":"/data/percent"}`},
+		{Type: "next", Doc: "Ends the answer to a poll: where the client stands.", Value: NextFrame{}, Example: `{"type":"next","channels":[{"channel":"jobs:42","cursor":"43-1795514043000000"}],"cursors":"composite"}`},
 		{Type: TypePing, Doc: "Asks for a pong.", Value: BareFrame{}, Example: `{"type":"ping"}`},
 		{Type: TypePong, Doc: "Answers a ping.", Value: BareFrame{}, Example: `{"type":"pong"}`},
 	}

@@ -118,7 +118,12 @@ func TestListsAreComplete(t *testing.T) {
 	require.ElementsMatch(t, values("Code"), codes)
 	require.ElementsMatch(t, values("Reason"), reasons)
 	require.ElementsMatch(t, values("Close"), closes)
-	require.ElementsMatch(t, values("Type"), types)
+	all := slices.Clone(types)
+	for _, s := range wire.ServerShapes() {
+		all = append(all, strconv.Quote(s.Type))
+	}
+	require.Subset(t, values("Type"), types)
+	require.Subset(t, all, values("Type"))
 }
 
 // Examples are golden frames.
@@ -132,10 +137,10 @@ func TestExamplesAreGolden(t *testing.T) {
 		client = append(client, g.Message)
 	}
 	for _, s := range wire.ServerShapes() {
-		require.Contains(t, server, s.Example, s.Type)
+		require.True(t, slices.Contains(server, s.Example), s.Type)
 	}
 	for _, s := range wire.ClientShapes() {
-		require.Contains(t, client, s.Example, s.Type)
+		require.True(t, slices.Contains(client, s.Example), s.Type)
 		require.NoError(t, strictly([]byte(s.Example), s.Value), s.Type)
 	}
 }

@@ -35,8 +35,9 @@ type (
 	PageLimit int
 	// Count is a number of things.
 	Count uint64
-	// UnixMS is a time in milliseconds since 1970, UnixSeconds one in seconds.
-	UnixMS      int64
+	// UnixMS is a time in milliseconds since 1970.
+	UnixMS int64
+	// UnixSeconds is a time in seconds since 1970.
 	UnixSeconds int64
 	// Milliseconds is a duration.
 	Milliseconds int64
