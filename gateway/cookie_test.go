@@ -151,6 +151,7 @@ func TestTheCookieIsForPagesThatAreKnown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, request := range []struct{ method, path, body string }{
 				{http.MethodGet, "/v1/channels/jobs:1/events", ""},
+				{http.MethodHead, "/v1/channels/jobs:1/events", ""},
 				{http.MethodPost, "/v1/publish", `{"channel":"jobs:1","event":{"type":"x"}}`},
 				{http.MethodDelete, "/v1/cookie", ""},
 			} {

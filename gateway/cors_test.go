@@ -105,7 +105,7 @@ func TestPreflights(t *testing.T) {
 	for path, methods := range map[string][]string{
 		"/v1/publish":                  {"POST"},
 		"/v1/cookie":                   {"DELETE", "POST"},
-		"/v1/channels/jobs:42/events":  {"GET"},
+		"/v1/channels/jobs:42/events":  {"GET", "HEAD"},
 		"/v1/channels/jobs:42/members": {"GET"},
 	} {
 		resp := r.preflight(app, path, methods[0], "authorization, content-type")

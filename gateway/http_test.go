@@ -160,10 +160,11 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 
 // historyPage is the answer of GET /v1/channels/{channel}/events.
 type historyPage struct {
-	Channel    string
-	Head, Next broker.Cursor
-	More       bool
-	Events     []struct {
+	Channel            string
+	Head, Oldest, Next broker.Cursor
+	More               bool
+	Skipped            uint64
+	Events             []struct {
 		Cursor  broker.Cursor
 		Time    time.Time
 		Event   json.RawMessage
@@ -229,19 +230,32 @@ func TestHistoryRefusals(t *testing.T) {
 		status int
 		code   wire.Code
 	}{
-		"jobs:1/events?limit=0":              {400, wire.CodeInvalidRequest},
-		"jobs:1/events?limit=1001":           {400, wire.CodeInvalidRequest},
-		"jobs:1/events?limit=x":              {400, wire.CodeInvalidRequest},
-		"jobs:1/events?after=4":              {400, wire.CodeInvalidCursor},
-		"jobs:1/events?after=4-":             {400, wire.CodeInvalidCursor},
-		"jobs:1/events?since=today":          {400, wire.CodeInvalidSince},
-		"other:1/events":                     {403, wire.CodeForbidden},
-		"_dead/events":                       {400, wire.CodeInvalidChannel},
-		"a%7Bb%7D/events":                    {400, wire.CodeInvalidChannel},
-		"a%0d%0aSet-Cookie:x/events":         {400, wire.CodeInvalidChannel},
-		"a%00/events":                        {400, wire.CodeInvalidChannel},
-		"a%2Fb/events":                       {400, wire.CodeInvalidChannel},
-		strings.Repeat("a", 500) + "/events": {400, wire.CodeInvalidChannel},
+		"jobs:1/events?limit=0":                              {400, wire.CodeInvalidRequest},
+		"jobs:1/events?limit=1001":                           {400, wire.CodeInvalidRequest},
+		"jobs:1/events?limit=x":                              {400, wire.CodeInvalidRequest},
+		"jobs:1/events?after=4":                              {400, wire.CodeInvalidCursor},
+		"jobs:1/events?after=4-":                             {400, wire.CodeInvalidCursor},
+		"jobs:1/events?limit=":                               {400, wire.CodeInvalidRequest},
+		"jobs:1/events?limit=1&limit=2":                      {400, wire.CodeInvalidRequest},
+		"jobs:1/events?after=":                               {400, wire.CodeInvalidCursor},
+		"jobs:1/events?after=%zz":                            {400, wire.CodeInvalidRequest},
+		"jobs:1/events?after=1-1;limit=1":                    {400, wire.CodeInvalidRequest},
+		"jobs:1/events?before=start":                         {400, wire.CodeInvalidCursor},
+		"jobs:1/events?before=":                              {400, wire.CodeInvalidCursor},
+		"jobs:1/events?before=end&before=0":                  {400, wire.CodeInvalidRequest},
+		"jobs:1/events?before=9-9&after=1-1":                 {400, wire.CodeInvalidRequest},
+		"jobs:1/events?after=1-1&since=2026-11-24T10:00:00Z": {400, wire.CodeInvalidRequest},
+		"jobs:1/events?since=2026-11-24T10:00:00Z&until=2026-11-24T10:00:00Z": {400, wire.CodeInvalidRequest},
+		"jobs:1/events?since=2026-11-24T10:00:00+01:00":                       {400, wire.CodeInvalidSince},
+		"jobs:1/events?until=tomorrow":                                        {400, wire.CodeInvalidSince},
+		"jobs:1/events?since=today":                                           {400, wire.CodeInvalidSince},
+		"other:1/events":                                                      {403, wire.CodeForbidden},
+		"_dead/events":                                                        {400, wire.CodeInvalidChannel},
+		"a%7Bb%7D/events":                                                     {400, wire.CodeInvalidChannel},
+		"a%0d%0aSet-Cookie:x/events":                                          {400, wire.CodeInvalidChannel},
+		"a%00/events":                                                         {400, wire.CodeInvalidChannel},
+		"a%2Fb/events":                                                        {400, wire.CodeInvalidChannel},
+		strings.Repeat("a", 500) + "/events":                                  {400, wire.CodeInvalidChannel},
 	} {
 		resp := r.get("/v1/channels/"+path, token, nil)
 		require.Equal(t, want.status, resp.status, "%s: %s", path, resp.body)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/presence"
@@ -32,9 +31,9 @@ func (g *Gateway) membersHTTP(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	channel := c.Param("channel")
-	if err := events.ValidateChannel(channel); err != nil {
-		return wire.Errorf(wire.CodeInvalidChannel, err.Error())
+	channel, err := channelOf(c)
+	if err != nil {
+		return err
 	}
 	if g.rooms == nil {
 		return wire.Errorf(wire.CodeUnsupported, "presence is not enabled on this gateway")
@@ -42,14 +41,14 @@ func (g *Gateway) membersHTTP(c echo.Context) error {
 	if !who.May(auth.Presence, channel) {
 		return wire.Errorf(wire.CodeForbidden, "the token does not allow presence in this channel")
 	}
-	r := presence.PageRequest{After: c.QueryParam("after")}
+	q := newQuery(c.Request())
+	r := presence.PageRequest{Limit: q.limit(0, presence.MaxPageLimit)}
+	r.After, _ = q.get("after")
+	if q.err != nil {
+		return q.err
+	}
 	if len(r.After) > presence.MaxUser {
 		return wire.Errorf(wire.CodeInvalidRequest, "after: must be a user's id of at most "+strconv.Itoa(presence.MaxUser)+" bytes")
-	}
-	if v := c.QueryParam("limit"); v != "" {
-		if r.Limit, err = strconv.Atoi(v); err != nil || r.Limit < 1 || r.Limit > presence.MaxPageLimit {
-			return wire.Errorf(wire.CodeInvalidRequest, "limit: must be 1 to "+strconv.Itoa(presence.MaxPageLimit))
-		}
 	}
 	page, err := g.rooms.tracker.Members(c.Request().Context(), channel, r)
 	if err != nil {
