@@ -1,5 +1,5 @@
 const waiting = new Set<() => void>();
-let scheduled = false;
+let cancel: (() => void) | undefined;
 
 /**
  * Runs a task with the next frame; a hidden tab, which has no frames, gets a timer. The same task is run once, however often it
@@ -7,19 +7,26 @@ let scheduled = false;
  */
 export function nextFrame(task: () => void): void {
   waiting.add(task);
-  if (scheduled) return;
-  scheduled = true;
-  if (typeof requestAnimationFrame === 'function' && !globalThis.document?.hidden) requestAnimationFrame(run);
-  else setTimeout(run, 16);
+  if (cancel) return;
+  if (typeof requestAnimationFrame === 'function' && !globalThis.document?.hidden) {
+    const frame = requestAnimationFrame(run);
+    cancel = () => cancelAnimationFrame(frame);
+  } else {
+    const timer = setTimeout(run, 16);
+    cancel = () => clearTimeout(timer);
+  }
 }
 
 /** Forgets a task that has not run yet. */
 export function forget(task: () => void): void {
   waiting.delete(task);
+  if (waiting.size) return;
+  cancel?.();
+  cancel = undefined;
 }
 
 function run(): void {
-  scheduled = false;
+  cancel = undefined;
   const tasks = [...waiting];
   waiting.clear();
   for (const task of tasks) task();

@@ -30,7 +30,7 @@ export class SharedStore<S> {
     this.#dispose = dispose;
     this.#close = source.open(client, (change) => {
       this.#next = change(this.#next);
-      if (!Object.is(this.#next, this.snapshot)) nextFrame(this.#show);
+      if (this.#listeners.size && !Object.is(this.#next, this.snapshot)) nextFrame(this.#show);
     });
     this.snapshot = this.#next; // what is known at once is shown at once
   }
@@ -43,10 +43,13 @@ export class SharedStore<S> {
 
   listen(listener: () => void): () => void {
     clearTimeout(this.#linger);
+    if (!this.#listeners.size) this.snapshot = this.#next; // React looks after it has subscribed
     this.#listeners.add(listener);
     return () => {
       this.#listeners.delete(listener);
-      if (!this.#listeners.size) this.#linger = setTimeout(this.#end, LINGER_MS);
+      if (this.#listeners.size) return;
+      forget(this.#show);
+      this.#linger = setTimeout(this.#end, LINGER_MS);
     };
   }
 
@@ -58,7 +61,6 @@ export class SharedStore<S> {
 
   readonly #end = (): void => {
     this.#close();
-    forget(this.#show);
     this.#dispose();
   };
 }
