@@ -47,6 +47,8 @@ export interface MembersPage {
   readonly sessions: number;
   readonly members: readonly MemberState[];
   readonly next?: string | undefined;
+  /** The store is away, and this is what it said then. */
+  readonly staleSinceMs?: number | undefined;
 }
 
 const retryable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -90,6 +92,7 @@ export const serverFrames = {
   members: (id: FrameId, channel: string, p: MembersPage) =>
     frame('members', {
       id, channel, version: p.version, count: p.count, sessions: p.sessions, members: p.members, next: p.next,
+      stale_since_ms: p.staleSinceMs,
     }),
   member: (channel: string, version: number, prev: number, action: 'join' | 'update' | 'leave', member: MemberState) =>
     frame('member', { channel, version, prev, action, member }),

@@ -1,0 +1,158 @@
+import { compile, type JSONSchema } from 'json-schema-to-typescript';
+import { isSchema, type Schema, type SchemaFile } from './read.js';
+import type { References, Target } from './refs.js';
+
+/** Keywords whose value is a schema, a list of schemas, or schemas by name. */
+const nested = ['items', 'contains', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'];
+const nestedLists = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
+const nestedMaps = ['properties', 'patternProperties'];
+
+/** What says that a schema describes a value, and does not only demand something of it. */
+const describing = ['type', 'properties', 'items', 'prefixItems', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref', 'tsType'];
+
+/** Writes schemas as TypeScript declarations, with a name of its own for each type and each definition. */
+export class Declarations {
+  /** By name, in the order of their making. */
+  readonly texts = new Map<string, string>();
+  #names = new Map<Schema, string>();
+  #sources = new Map<string, string>();
+  readonly #references: References;
+
+  constructor(references: References) {
+    this.#references = references;
+  }
+
+  /** Declares the data of a type under a name that is its own. */
+  async declareType(file: SchemaFile, name: string): Promise<void> {
+    this.#names.set(file.schema, name);
+    this.#sources.set(name, JSON.stringify(file.schema));
+    const { title, description, 'x-terminal': terminal } = file.schema;
+    const lines = [
+      typeof title === 'string' ? `${title}.` : '',
+      typeof description === 'string' ? description : '',
+      terminal === true ? 'Such an event is never left out for a newer one.' : '',
+    ];
+    await this.#declare(name, { ...file.schema, description: lines.filter(Boolean).join(' ') }, file);
+  }
+
+  async #declare(name: string, schema: Schema, file: SchemaFile): Promise<void> {
+    this.texts.set(name, ''); // so that a schema may refer to itself
+    const waiting: Target[] = [];
+    const plain = this.#plain(schema, file, name, waiting);
+    delete plain['title'];
+    delete plain['$id'];
+    const text = await compile(plain as JSONSchema, name, {
+      additionalProperties: false, bannerComment: '', declareExternallyReferenced: false, format: false,
+      ignoreMinAndMaxItems: true, strictIndexSignatures: false, unknownAny: true,
+    });
+    this.texts.set(name, layOut(text));
+    for (const target of waiting) {
+      await this.#declare(this.#names.get(target.schema) ?? name, target.schema, target.file);
+    }
+  }
+
+  /** Copies a schema, with names in place of references, and without what TypeScript cannot say. */
+  #plain(schema: Schema, file: SchemaFile, owner: string, waiting: Target[]): Schema {
+    const go = (x: unknown): unknown => (isSchema(x) ? this.#plain(x, file, owner, waiting) : x);
+    const { $ref, $defs: _defs, definitions: _definitions, ...rest } = schema;
+    if (typeof $ref === 'string') {
+      const target = this.#references.resolve($ref, file);
+      return { description: described(rest['description'] ?? target.schema['description']), tsType: this.#nameOf(target, owner, waiting) };
+    }
+    const out: Schema = {};
+    for (const [key, value] of Object.entries(rest)) {
+      if (key.startsWith('x-') || key === 'examples' || key === '$schema' || key === '$anchor') continue;
+      if (nested.includes(key)) out[key] = go(value);
+      else if (nestedMaps.includes(key) && isSchema(value)) {
+        out[key] = Object.fromEntries(Object.entries(value).map(([name, x]) => [name, go(x)]));
+      } else if (nestedLists.includes(key) && Array.isArray(value)) {
+        const branches = value.filter((x) => isSchema(x) && describing.some((k) => k in x)).map(go);
+        if (branches.length === value.length || (key === 'allOf' && branches.length > 0)) out[key] = branches;
+      } else out[key] = key === 'description' ? described(value) : value;
+    }
+    for (const key of ['if', 'then', 'else', 'not', 'propertyNames', 'contains']) delete out[key];
+    if (out['prefixItems'] !== undefined) { // which the compiler knows by its older name
+      out['items'] = out['prefixItems'];
+      delete out['prefixItems'];
+    }
+    const open = out['type'] === 'object' && !('properties' in out) && !('additionalProperties' in out) && !('patternProperties' in out);
+    if (open && !nestedLists.some((k) => k in out)) out['additionalProperties'] = true;
+    return out;
+  }
+
+  #nameOf(target: Target, owner: string, waiting: Target[]): string {
+    const known = this.#names.get(target.schema);
+    if (known !== undefined) return known;
+    const source = JSON.stringify(target.schema);
+    const short = pascal(target.key ?? target.file.name.replace(/^_|\.json$/g, ''));
+    let name = short;
+    // Definitions of one text are one type, whichever file has them.
+    for (let n = 1; reserved(name) || (this.#sources.has(name) && this.#sources.get(name) !== source); n++) {
+      name = n === 1 ? owner + short : `${owner}${short}${n}`;
+    }
+    this.#names.set(target.schema, name);
+    if (!this.#sources.has(name)) {
+      this.#sources.set(name, source);
+      waiting.push(target);
+    }
+    return name;
+  }
+}
+
+/** Makes a name of a type: `job.progress` → `JobProgress`. */
+export function pascal(text: string): string {
+  const name = text
+    .split(/[^A-Za-z0-9]+/)
+    .map((part) => part.charAt(0).toUpperCase() + part.slice(1))
+    .join('');
+  return /^[A-Za-z]/.test(name) ? name : `Type${name}`;
+}
+
+/** Whether a name means something to TypeScript already. */
+function reserved(name: string): boolean {
+  return name in globalThis || /^(Record|Partial|Required|Readonly|Pick|Omit|Exclude|Extract|NonNullable|EventMap)$/.test(name);
+}
+
+function described(text: unknown): string | undefined {
+  return typeof text === 'string' ? wrap(text) : undefined;
+}
+
+const maxColumn = 110;
+
+/** Breaks a description into lines. */
+function wrap(text: string): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.replaceAll('*/', '*\\/').split(/\s+/)) {
+    if (line !== '' && line.length + 1 + word.length > maxColumn) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].join('\n');
+}
+
+/** Lays out what the compiler writes in one column. */
+function layOut(text: string): string {
+  let depth = 0;
+  const lines = text.trim().split('\n').flatMap((raw) => {
+    const line = raw.trim();
+    if (line === '') return [];
+    if (line.startsWith('/*') || line.startsWith('*')) return ['  '.repeat(depth) + (line.startsWith('*') ? ` ${line}` : line)];
+    if (/^[}\])]/.test(line)) depth--;
+    const out = '  '.repeat(depth) + member(line, depth);
+    if (/[{[(]$/.test(line)) depth++;
+    return [out];
+  });
+  return lines
+    .join('\n')
+    .replaceAll(/\/\*\*\n +\* (.*)\n +\*\//g, '/** $1 */')
+    .replaceAll(/\{\n +(\[k: string\]: .*);\n +\}/g, '{ $1 }');
+}
+
+/** One line of a declaration in the style of the package: ended with `;`, its texts in single quotes. */
+function member(line: string, depth: number): string {
+  const quoted = line.replaceAll(/"((?:[^"\\]|\\.)*)"/g, (whole, inner: string) => (inner.includes("'") ? whole : `'${inner}'`));
+  const bare = quoted.replace(/^(.*: )\(([^()]*)\)$/, '$1$2');
+  return depth === 0 || /[{[(;,|&]$/.test(bare) ? bare : `${bare};`;
+}
