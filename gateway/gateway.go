@@ -12,6 +12,7 @@ import (
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/relay"
+	"github.com/tallywire/tallywire/gateway/contract"
 )
 
 // Gateway serves clients. All methods are safe for concurrent use.
@@ -26,6 +27,7 @@ type Gateway struct {
 	polls    pollers
 	traces   recorder
 	counters Counters
+	contract *contract.Contract
 
 	next  atomic.Uint64  // spreads connections over the flushers
 	conns sync.WaitGroup // every goroutine of every connection
@@ -67,6 +69,10 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{options: o, started: time.Now()}
+	var err error
+	if g.contract, err = newContract(&o); err != nil {
+		return nil, err
+	}
 	g.options.Registry = &safeChecker{Checker: o.Registry, counters: &g.counters, log: o.Log}
 	g.hub = relay.NewHub(o.Broker, relay.Options{
 		Namespaces: o.Namespaces, Checker: g.options.Registry, Dead: o.Dead,

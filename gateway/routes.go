@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
+	"github.com/tallywire/tallywire/gateway/contract"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -32,6 +33,8 @@ func (g *Gateway) routes() http.Handler {
 	e.Use(g.bodyDeadline, g.guard)
 	e.GET(pathHealth, g.healthz)
 	e.GET(pathReady, g.readyz)
+	e.GET("/openapi.json", echo.WrapHandler(g.contract.OpenAPI))
+	e.GET("/asyncapi.json", echo.WrapHandler(g.contract.AsyncAPI))
 	e.GET("/v1/ws", g.upgrade)
 	e.GET("/v1/sse", g.sse)
 	e.POST("/v1/sse", g.sse)
@@ -49,19 +52,17 @@ func (g *Gateway) routes() http.Handler {
 
 // healthz says that the process lives. It never looks at the store.
 func (g *Gateway) healthz(c echo.Context) error {
-	return c.JSON(http.StatusOK, map[string]any{"status": "ok", "gateway": g.options.ID}) //nolint:wrapcheck // echo
+	return c.JSON(http.StatusOK, contract.Health{Status: "ok", Gateway: g.options.ID}) //nolint:wrapcheck // echo
 }
 
 // readyz says whether an event published now would be delivered: it follows the probe.
 func (g *Gateway) readyz(c echo.Context) error {
 	h := g.hub.HealthNow()
-	ok, reason := g.Ready()
-	body := map[string]any{
-		"status": "ready", "gateway": g.options.ID, "since": h.Since.UTC(), "round_trip_us": h.RoundTrip.Microseconds(),
+	status, body := http.StatusOK, contract.Readiness{
+		Status: "ready", Gateway: g.options.ID, Since: h.Since.UTC(), RoundTripUS: h.RoundTrip.Microseconds(),
 	}
-	if ok {
-		return c.JSON(http.StatusOK, body) //nolint:wrapcheck // echo
+	if ok, reason := g.Ready(); !ok {
+		status, body.Status, body.Reason = http.StatusServiceUnavailable, "not_ready", reason
 	}
-	body["status"], body["reason"] = "not_ready", reason
-	return c.JSON(http.StatusServiceUnavailable, body) //nolint:wrapcheck // echo
+	return c.JSON(status, body) //nolint:wrapcheck // echo
 }

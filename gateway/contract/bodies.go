@@ -2,6 +2,7 @@ package contract
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/tallywire/tallywire/gateway/wire"
 )
@@ -22,11 +23,11 @@ type Health struct {
 
 // Readiness is the answer of GET /readyz.
 type Readiness struct {
-	Status      string        `json:"status" doc:"ready or not_ready."`
-	Gateway     string        `json:"gateway" doc:"The gateway's name."`
-	Since       wire.TimeText `json:"since" doc:"Since when it is so."`
-	RoundTripUS int64         `json:"round_trip_us" doc:"How long the last probe took from publish to receive, in microseconds."`
-	Reason      string        `json:"reason,omitempty" doc:"Why an event published now would not be delivered, for people."`
+	Status      string    `json:"status" doc:"ready or not_ready."`
+	Gateway     string    `json:"gateway" doc:"The gateway's name."`
+	Since       time.Time `json:"since" doc:"Since when it is so."`
+	RoundTripUS int64     `json:"round_trip_us" doc:"How long the last probe took from publish to receive, in microseconds."`
+	Reason      string    `json:"reason,omitempty" doc:"Why an event published now would not be delivered, for people."`
 }
 
 // PublishItem is one event of a batch.

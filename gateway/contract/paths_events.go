@@ -8,7 +8,7 @@ import (
 
 // eventOperations publish events and read the log.
 func (b *builder) eventOperations() []operation {
-	return []operation{b.publishOperation(), b.historyOperation(http.MethodGet)}
+	return []operation{b.publishOperation(), b.historyOperation(http.MethodGet), b.historyOperation(http.MethodHead)}
 }
 
 func (b *builder) publishOperation() operation {
@@ -46,25 +46,41 @@ func (b *builder) publishOperation() operation {
 }
 
 func (b *builder) historyOperation(method string) operation {
-	return operation{
+	head := header{"Tallywire-Head", "The newest entry of the channel.", ref("Cursor")}
+	op := operation{
 		method: method, path: "/v1/channels/{channel}/events", id: "readEvents", tag: tagEvents,
 		summary: "Read a channel's log",
-		description: "Needs the permission `history` for the channel. With neither `after` nor `since` it begins at the oldest event " +
-			"that is retained.",
+		description: "Needs the permission `history` for the channel. Pages begin at the oldest event that is retained, after a cursor or a " +
+			"time, or, with `before`, go backwards.",
 		parameters: []parameter{
 			channelParameter,
-			{name: "after", in: "query", doc: "Events after this entry.", schema: ref("Cursor")},
+			{name: "after", in: "query", doc: "Events after this entry, oldest first.", schema: ref("Cursor")},
+			{
+				name: "before", in: "query", doc: "Events before this entry, newest first; `end` for the newest.",
+				schema: obj("anyOf", []any{ref("Cursor"), obj("const", "end")}),
+			},
 			{name: "since", in: "query", doc: "Events published after this time.", schema: ref("Time")},
+			{name: "until", in: "query", doc: "Events published up to this time.", schema: ref("Time")},
 			{
 				name: "limit", in: "query", doc: "Length of a page.",
 				schema: obj("type", "integer", "minimum", 1, "maximum", b.Limits.History, "default", 100),
 			},
+			ifNoneMatch,
 		},
-		answers: []answer{{
-			status: http.StatusOK, doc: "A page of them.",
-			media: []media{{kind: jsonKind, schema: ref("HistoryPage")}},
-		}},
+		answers: []answer{
+			{
+				status: http.StatusOK, doc: "A page.",
+				headers: []header{head, etagHeader, {"Link", "The next page, with rel=next, when there is one.", obj("type", "string")}},
+				media:   []media{{kind: jsonKind, schema: ref("HistoryPage")}},
+			},
+			{status: http.StatusNotModified, doc: "The page is the one that the ETag names.", headers: []header{head}},
+		},
 		codes: with(authorised, wire.CodeForbidden, wire.CodeInvalidChannel, wire.CodeInvalidCursor, wire.CodeInvalidSince,
 			wire.CodeInvalidRequest, wire.CodeUnavailable, wire.CodeRefused, wire.CodeOverloaded),
 	}
+	if method == http.MethodHead {
+		op.id, op.summary = "getHead", "Where a channel's log ends"
+		op.answers = []answer{{status: http.StatusOK, doc: "The channel's head is in a header.", headers: []header{head}}}
+	}
+	return op
 }

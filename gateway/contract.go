@@ -1,0 +1,33 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/contract"
+)
+
+// newContract makes the documents of what the gateway speaks. Event types are in them when the registry
+// can list them.
+func newContract(o *Options) (*contract.Contract, error) {
+	var types []events.Type
+	if r, ok := o.Registry.(interface{ Types() []events.Type }); ok {
+		types = r.Types()
+	}
+	c, err := contract.New(contract.Options{
+		Version: o.Version, Cookie: cookieName, Types: types,
+		Limits: contract.Limits{Batch: maxBatch, History: maxHistory, Channels: o.Limits.Subscriptions},
+		Bodies: map[string]any{
+			"PublishRequest": publishRequest{},
+			"PublishResult":  publishResult{},
+			"HistoryPage":    HistoryPage{},
+			"HistoryEvent":   HistoryEvent{},
+			"HistoryReset":   HistoryReset{},
+			"MembersPage":    MembersPage{},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	return c, nil
+}
