@@ -1,7 +1,108 @@
+import { assemble } from './core.js';
+import { position } from './cursor.js';
+import { TallywireError } from './error.js';
 import type { EventMap } from './events/index.js';
-import type { Client, ClientOptions } from './types/index.js';
+import type { Listener } from './listener.js';
+import { stateOf } from './listener.js';
+import { presenceHandle } from './handle.js';
+import { settings } from './settings.js';
+import { listeners } from './store.js';
+import type {
+  ChannelEvent,
+  Client,
+  ClientOptions,
+  EventHandler,
+  EventInput,
+  HandlerMap,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
+} from './types/index.js';
+
+const CHANNEL = /^(?!_)[A-Za-z0-9_.:-]{1,128}$/;
+
+function checked(channel: string): string {
+  if (!CHANNEL.test(channel)) {
+    throw new TallywireError('invalid_argument', `channel: ${JSON.stringify(channel)} is no name: 1 to 128 of A-Z a-z 0-9 _ . : -`, {
+      channel,
+    });
+  }
+  return channel;
+}
 
 /** Makes a client. It does nothing until it is first asked for something. */
 export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
-  throw new Error(`not there yet: ${options.url}`);
+  const core = assemble(settings(options));
+
+  function subscribe(channel: string, handler: EventHandler | HandlerMap<M>, o: SubscribeOptions = {}): Subscription {
+    const l = listenerFor<M>(checked(channel), handler, o, core.saved(channel), core.thrown);
+    core.start();
+    const ch = core.subs.add(channel, l);
+    return {
+      channel,
+      getState: () => stateOf(l, ch.owner !== null, ch.head),
+      onState: (fn) => l.changed.add(fn),
+      close() {
+        if (l.closed) return;
+        l.closed = true;
+        core.subs.remove(ch, l);
+      },
+    };
+  }
+
+  return {
+    connect: () => core.connect(),
+    reconnect: () => core.connection.reconnect(),
+    close: () => core.close(),
+    getStatus: () => core.getStatus(),
+    onStatus: (fn) => core.onStatus.add(fn),
+    on: (_name, fn) => core.onError.add(fn),
+    subscribe,
+    publish(channel: string, event: EventInput, o?: PublishOptions) {
+      try {
+        checked(channel);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      core.start();
+      return core.calls.publish(channel, event, o);
+    },
+    signal: (channel, event) => core.calls.signal(checked(channel), event),
+    presence: (channel) => presenceHandle(core, checked(channel)),
+  };
+}
+
+function listenerFor<M>(
+  channel: string,
+  handler: EventHandler | HandlerMap<M>,
+  o: SubscribeOptions,
+  saved: string | undefined,
+  thrown: (cause: unknown) => void,
+): Listener {
+  const from = o.from ?? saved ?? 'now';
+  const pos = typeof from === 'string' && from !== 'now' ? position(from) : undefined;
+  if (from !== 'now' && !(from instanceof Date) && !pos) {
+    throw new TallywireError('invalid_argument', `from: ${JSON.stringify(from)} is no cursor`, { channel });
+  }
+  const map = handler as Readonly<Record<string, EventHandler | undefined>>;
+  return {
+    pos,
+    since: from instanceof Date ? from.toISOString() : undefined,
+    resetting: undefined,
+    error: undefined,
+    closed: false,
+    dirty: false,
+    state: { phase: 'pending', cursor: pos?.cursor, head: undefined, error: undefined },
+    changed: listeners(thrown),
+    onEvent:
+      typeof handler === 'function'
+        ? handler
+        : (e: ChannelEvent) => (Object.hasOwn(map, e.type) ? map[e.type] : map['*'])?.(e),
+    onReset: (r) => o.onReset?.(r),
+    onSignal: (s) => o.onSignal?.(s),
+    onError(error) {
+      o.onError?.(error);
+      return o.onError !== undefined;
+    },
+  };
 }

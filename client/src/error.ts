@@ -55,3 +55,22 @@ export class TallywireError extends Error {
     this.retryAfterMs = d.retryAfterMs;
   }
 }
+
+/** The error that a frame, or a problem over HTTP, tells. */
+export function refusal(
+  f: { code?: unknown; message?: unknown; detail?: unknown; retry?: unknown; channel?: unknown; path?: unknown },
+  more: ErrorDetails = {},
+): TallywireError {
+  const text = (v: unknown) => (typeof v === 'string' ? v : undefined);
+  return new TallywireError(text(f.code) ?? 'bad_answer', text(f.message) ?? text(f.detail) ?? 'no reason given', {
+    retry: f.retry === true,
+    channel: text(f.channel),
+    path: text(f.path),
+    ...more,
+  });
+}
+
+/** Reports whether only another token helps. */
+export function needsToken(error: TallywireError): boolean {
+  return error.status === 401 || /^(unauthorized|token_(expired|revoked|failed))$/.test(error.code);
+}

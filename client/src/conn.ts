@@ -1,0 +1,38 @@
+import type { Position } from './cursor.js';
+import type { TallywireError } from './error.js';
+import type { ServerFrame } from './frame.js';
+import type { Link } from './transport/link.js';
+
+/** A channel that was asked for and has not been answered. */
+export interface Ask {
+  readonly id: number;
+  /** The cursor that was asked for. */
+  readonly sent: Position | undefined;
+}
+
+/** One connection. */
+export interface Conn {
+  readonly link: Link;
+  /** The last token that the gateway was given. */
+  token: string | undefined;
+  /** By channel. */
+  readonly asks: Map<string, Ask>;
+  /** When it was taken up; 0 before. */
+  up: number;
+}
+
+/** What the rest of the client does with connections. */
+export interface ConnectionHooks {
+  /** One is being made: what it is to follow may be asked for already. */
+  opening(c: Conn): void;
+  /** It is the current one now. */
+  attached(c: Conn): void;
+  frames(c: Conn, frames: readonly ServerFrame[]): void;
+  /** It is gone, or was let go. */
+  lost(c: Conn): void;
+  /** Something still comes from it that the current one has not taken over. */
+  owes(c: Conn): boolean;
+  /** An id for a command. */
+  id(): number;
+  report(error: TallywireError): void;
+}

@@ -1,0 +1,264 @@
+import type { Backoff } from './backoff.js';
+import { backoff, between } from './backoff.js';
+import type { ConnectionHooks, Conn } from './conn.js';
+import { needsToken, TallywireError } from './error.js';
+import type { ServerFrame } from './frame.js';
+import type { Moment } from './lifecycle.js';
+import { onMoments } from './lifecycle.js';
+import type { Settings } from './settings.js';
+import { claims, freshToken, refreshIn } from './token.js';
+import type { ConnectionStatus } from './types/index.js';
+
+/** A connection that has lived this long was a good one. */
+const STABLE_MS = 5_000;
+/** How long the connection before may stay to give what it still owes. */
+const RETIRE_MS = 10_000;
+/** When to look for a better transport, first and at most. */
+const PROBE_MS = 30_000;
+const PROBE_MAX_MS = 300_000;
+
+type Timer = ReturnType<typeof setTimeout>;
+
+/** Keeps one connection, and makes the next one before it leaves it where it can. */
+export interface Connection {
+  /** The one to send on; null without one. */
+  current(): Conn | null;
+  /** The one being made. */
+  next(): Conn | null;
+  start(): void;
+  reconnect(): void;
+  /** What was received is handled: lets go of connections that owe nothing any more. */
+  settled(): void;
+  close(): void;
+}
+
+export function connection(
+  s: Settings,
+  setStatus: (change: Partial<ConnectionStatus>) => void,
+  hooks: ConnectionHooks,
+): Connection {
+  const retry: Backoff = backoff(s.minMs, s.maxMs);
+  const refreshRetry = backoff(1_000, 60_000);
+  const old = new Map<Conn, Timer>();
+  let cur: Conn | null = null;
+  let next: Conn | null = null;
+  let level = 0;
+  let failures = 0; // in a row, of the transport in use
+  let everLive = false;
+  let state: 'idle' | 'running' | 'closed' = 'idle';
+  let attempt = 0; // the number of the newest attempt; what belongs to an earlier one is void
+  let probes = 0;
+  let probeMs = PROBE_MS;
+  let attemptTimer: Timer | undefined;
+  let retryTimer: Timer | undefined;
+  let probeTimer: Timer | undefined;
+  let refreshTimer: Timer | undefined;
+  let undo: (() => void) | undefined;
+
+  /** Drops the attempt under way. */
+  function abandon(): void {
+    attempt++;
+    clearTimeout(attemptTimer);
+    clearTimeout(retryTimer);
+    if (next) release(next);
+    next = null;
+  }
+
+  function release(c: Conn): void {
+    c.link.close();
+    hooks.lost(c);
+  }
+
+  /** Opens a connection over a transport; `quiet` when it is only to be seen whether that works. */
+  async function open(at: number, quiet: boolean): Promise<void> {
+    abandon();
+    const mine = attempt;
+    const failed = (error: TallywireError) => {
+      if (mine !== attempt) return;
+      const proven = next?.link.proven() ?? false;
+      abandon();
+      if (quiet) probeLater();
+      else missed(error, proven);
+    };
+    if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', retryAt: null });
+    attemptTimer = setTimeout(() => failed(new TallywireError('timeout', 'no connection in time', { retry: true })), s.timeoutMs);
+    try {
+      const token = await freshToken(s.token);
+      if (mine !== attempt) return;
+      const link = s.open(s.transports[at] ?? 'websocket', token, {
+        open: (f) => attach(c, at, f),
+        frames: (frames) => take(c, frames),
+        down: (error) => (next === c ? failed(error) : down(c, error)),
+        rtt: (ms) => void (c === cur && setStatus({ latencyMs: ms })),
+      });
+      const c: Conn = { link, token, asks: new Map(), up: 0 };
+      next = c;
+      hooks.opening(c);
+    } catch (cause) {
+      if (mine !== attempt) return;
+      const error = cause instanceof TallywireError ? cause : new TallywireError('network', 'the connection cannot be opened', { cause });
+      // What this environment lacks it will lack at the next attempt, too.
+      if (error.code === 'invalid_argument' && s.transports.length > 1) {
+        s.transports.splice(at, 1);
+        level = 0;
+        void open(0, quiet);
+      } else failed(error);
+    }
+  }
+
+  function attach(c: Conn, at: number, f: ServerFrame): void {
+    abandonButKeep();
+    const prev = cur;
+    cur = c;
+    c.up = Date.now();
+    if (at !== level) failures = 0;
+    level = at;
+    everLive = true;
+    setStatus({
+      status: 'live',
+      transport: c.link.name,
+      retryAt: null,
+      lastError: null,
+      user: f.user ?? (claims(c.token).sub as string | undefined) ?? null,
+      gateway: f.gateway ?? null,
+    });
+    if (prev) old.set(prev, setTimeout(() => retire(prev), RETIRE_MS));
+    expires(c, f.expires);
+    clearTimeout(probeTimer);
+    if (level > 0) probeLater();
+    else probeMs = PROBE_MS;
+    hooks.attached(c);
+    retireOwing();
+  }
+
+  /** The attempt has become the connection. */
+  function abandonButKeep(): void {
+    next = null;
+    abandon();
+  }
+
+  function retire(c: Conn): void {
+    clearTimeout(old.get(c));
+    if (old.delete(c)) release(c);
+  }
+
+  /** Lets go of earlier connections that owe nothing any more. */
+  function retireOwing(): void {
+    for (const c of [...old.keys()]) if (!hooks.owes(c)) retire(c);
+  }
+
+  function take(c: Conn, frames: ServerFrame[]): void {
+    for (const f of frames) {
+      if (c !== cur) break;
+      if (f.type === 'moving') {
+        clearTimeout(retryTimer);
+        retryTimer = setTimeout(() => void open(level, false), f.after_ms ?? 0);
+      } else if (f.type === 'degraded') setStatus({ status: f.degraded ? 'degraded' : 'live' });
+      else if (f.type === 'refreshed') expires(c, f.expires);
+    }
+    hooks.frames(c, frames);
+  }
+
+  function down(c: Conn, error: TallywireError): void {
+    clearTimeout(old.get(c));
+    old.delete(c);
+    hooks.lost(c);
+    if (c !== cur) return;
+    cur = null;
+    clearTimeout(refreshTimer);
+    clearTimeout(probeTimer);
+    const stable = Date.now() - c.up >= STABLE_MS;
+    if (stable) retry.reset();
+    if (stable && c.link.proven()) failures = 0;
+    setStatus({ status: 'reconnecting', transport: null, latencyMs: null, lastError: error });
+    if (next) return; // the next one is being made already
+    missed(error, stable && c.link.proven());
+  }
+
+  /** An attempt, or a connection, came to nothing: waits, perhaps for another transport. */
+  function missed(error: TallywireError, proven: boolean): void {
+    const blameless = proven || needsToken(error) || error.retryAfterMs !== undefined || error.code === 'too_many_errors';
+    if (!blameless && ++failures >= (everLive ? 3 : 2)) {
+      failures = 0;
+      level = (level + 1) % s.transports.length;
+    }
+    let wait = retry.next();
+    if (error.retryAfterMs !== undefined) wait = Math.max(wait, error.retryAfterMs * between(1, 1.25));
+    if (error.code === 'too_many_errors' || (error.status === 403 && !error.retry)) wait = s.maxMs * between(1, 2);
+    if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', lastError: error, retryAt: Date.now() + wait });
+    clearTimeout(retryTimer);
+    retryTimer = setTimeout(() => void open(level, false), wait);
+  }
+
+  /** Looks for a better transport after a while, longer each time. */
+  function probeLater(): void {
+    clearTimeout(probeTimer);
+    probeTimer = setTimeout(() => {
+      if (cur && !next) void open(probes++ % level, true);
+      else probeLater();
+    }, probeMs * between(0.8, 1.2));
+    probeMs = Math.min(probeMs * 2, PROBE_MAX_MS);
+  }
+
+  function expires(c: Conn, at: number | undefined): void {
+    clearTimeout(refreshTimer);
+    refreshRetry.reset();
+    if (at && typeof s.token === 'function') refreshTimer = setTimeout(() => void refresh(c), refreshIn(at, c.token, Date.now()));
+  }
+
+  async function refresh(c: Conn): Promise<void> {
+    try {
+      const token = await freshToken(s.token);
+      if (c !== cur || !token) return;
+      c.token = token;
+      c.link.refresh(hooks.id(), token);
+    } catch (error) {
+      if (c !== cur) return;
+      hooks.report(error as TallywireError);
+    }
+    // Until `refreshed` says otherwise.
+    refreshTimer = setTimeout(() => void refresh(c), 5_000 + refreshRetry.next());
+  }
+
+  function moment(m: Moment): void {
+    if (cur) cur.link.probe();
+    if (m === 'wake' && !cur && !next) now();
+  }
+
+  /** Tries at once what was to be tried later. */
+  function now(): void {
+    retry.reset();
+    void open(level, false);
+  }
+
+  return {
+    current: () => cur,
+    next: () => next,
+    settled: retireOwing,
+    start() {
+      if (state !== 'idle') return;
+      state = 'running';
+      undo = onMoments(moment);
+      void open(level, false);
+    },
+    reconnect() {
+      if (state === 'idle') return this.start();
+      if (state === 'closed') return;
+      const c = cur;
+      cur = null;
+      if (c) release(c);
+      now();
+    },
+    close() {
+      state = 'closed';
+      undo?.();
+      abandon();
+      clearTimeout(probeTimer);
+      clearTimeout(refreshTimer);
+      for (const c of [...old.keys()]) retire(c);
+      if (cur) release(cur);
+      cur = null;
+      setStatus({ status: 'closed', transport: null, latencyMs: null, retryAt: null });
+    },
+  };
+}

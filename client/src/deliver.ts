@@ -1,0 +1,165 @@
+import type { Channel } from './channel.js';
+import { concerned, judge, judgeFor } from './channel.js';
+import type { Conn } from './conn.js';
+import { position } from './cursor.js';
+import { refusal, TallywireError } from './error.js';
+import { eventOf, signalOf } from './event.js';
+import type { ServerFrame } from './frame.js';
+import type { Listener } from './listener.js';
+import type { Subscriptions } from './subscriptions.js';
+import type { Reset } from './types/index.js';
+
+/** Takes the frames of channels, in order, and runs handlers. */
+export interface Deliver {
+  /** False where the frame is none of a channel's. */
+  frame(c: Conn, f: ServerFrame): boolean;
+}
+
+/** What delivery needs to know of the rest. */
+export interface DeliverNeeds {
+  readonly subs: Subscriptions;
+  /** A channel's listeners have something new to show. */
+  changed(ch: Channel): void;
+  report(error: TallywireError): void;
+  /** The connection says who the members are, or what changes about them. */
+  members(ch: Channel, f: ServerFrame): void;
+}
+
+/** Refusals that no other connection or token changes. */
+const FOR_GOOD = /^(invalid_(channel|cursor|since|frame)|unsupported)$/;
+
+export function deliver(n: DeliverNeeds): Deliver {
+  /** Runs a handler; what it throws is reported and stops nothing. */
+  function run(ch: Channel, l: Listener, fn: () => unknown): void {
+    if (l.closed) return;
+    const failed = (cause: unknown) =>
+      n.report(new TallywireError('handler_failed', `a handler of ${ch.name} failed: ${String(cause)}`, { channel: ch.name, cause }));
+    try {
+      const result = fn();
+      if (result instanceof Promise) result.catch(failed);
+    } catch (cause) {
+      failed(cause);
+    }
+  }
+
+  function violated(ch: Channel, f: ServerFrame): void {
+    const what = `${f.type} ${f.cursor ?? ''} (skipped ${f.skipped ?? 0}) does not follow ${ch.at?.cursor ?? 'anything'}`;
+    n.report(new TallywireError('violation', `${ch.name}: ${what}`, { channel: ch.name, retry: true }));
+    n.subs.again(ch);
+  }
+
+  function subscribed(c: Conn, ch: Channel, f: ServerFrame): void {
+    const ask = c.asks.get(ch.name);
+    if (!ask || ask.id !== f.id) return;
+    c.asks.delete(ch.name);
+    const at = position(f.cursor);
+    const head = position(f.head) ?? at;
+    ch.owed = undefined;
+    if (!at) return violated(ch, f);
+    ch.head = head;
+    if (!ask.sent) ch.at = at;
+    else if (!f.resumed) ch.owed = ask.sent;
+    else if (at.cursor === ask.sent.cursor || (ask.sent.cursor === '0' && at.offset === 1)) ch.at = at;
+    else return violated(ch, f);
+    ch.owner = c;
+    ch.began = Date.now();
+    for (const l of ch.listeners) {
+      l.error = undefined;
+      // Who wants to begin now begins at the head, where others asked for what was before.
+      l.pos ??= ask.sent ? head : at;
+      if (ask.sent?.cursor === '0' && l.pos?.cursor === '0' && f.resumed) l.pos = at;
+    }
+    n.changed(ch);
+    // A time was asked for, and others are not that far yet.
+    if (!ask.sent && [...ch.listeners].some((l) => l.pos && l.pos.offset < at.offset)) n.subs.ask(ch);
+  }
+
+  /** An event, or a skip. */
+  function advance(ch: Channel, f: ServerFrame): void {
+    const at = position(f.cursor);
+    const n1 = (f.skipped ?? 0) + (f.type === 'event' ? 1 : 0);
+    const verdict = at && judge(ch, at, n1);
+    if (verdict === 'duplicate') return;
+    const all = [...ch.listeners];
+    if (!at || verdict === 'violation' || all.some((l) => judgeFor(l, at) === 'violation')) return violated(ch, f);
+    ch.at = at;
+    for (const l of all) {
+      if (judgeFor(l, at) !== 'deliver') continue;
+      const skipped = at.offset - (l.pos?.offset ?? 0) - 1;
+      if (f.type === 'event') run(ch, l, () => l.onEvent(eventOf(f, at, skipped)));
+      l.pos = at;
+    }
+    n.changed(ch);
+  }
+
+  function reset(ch: Channel, f: ServerFrame): void {
+    const forbidden = f.reason === 'forbidden';
+    const at = position(f.cursor);
+    if (!at && !forbidden) return violated(ch, f);
+    const told = [...ch.listeners].filter((l) => forbidden || (at && concerned(ch, l, f.reason ?? '', at)));
+    const head = position(f.head) ?? at;
+    const r: Reset = { channel: ch.name, reason: f.reason ?? '', cursor: at?.cursor, head: head?.cursor };
+    ch.owed = undefined;
+    if (forbidden) {
+      ch.owner = null;
+      ch.refused = 'until-reconnect';
+    } else {
+      ch.at = at;
+      ch.head = head;
+    }
+    for (const l of told) {
+      if (forbidden) l.error = new TallywireError('forbidden', 'the token does not allow it any more', { channel: ch.name });
+      else l.resetting = head;
+      run(ch, l, () => l.onReset(r));
+      if (at && !forbidden) l.pos = at;
+    }
+    n.changed(ch);
+  }
+
+  /** An error about a channel: of its request, or of the subscription. */
+  function failed(c: Conn, ch: Channel, f: ServerFrame): void {
+    if (f.path?.startsWith('/presence') && f.id === undefined) return n.members(ch, f);
+    const ask = c.asks.get(ch.name);
+    if (f.id === undefined ? ch.owner !== c : !ask || ask.id !== f.id) return;
+    const error = refusal(f);
+    const retry = error.retry || error.code === 'token_expired';
+    if (retry) n.subs.again(ch, 250);
+    else {
+      c.asks.delete(ch.name);
+      ch.owner = null;
+      ch.refused = FOR_GOOD.test(error.code) ? 'for-good' : 'until-reconnect';
+    }
+    const unheard = [...ch.listeners].filter((l) => {
+      if (!retry) l.error = error;
+      let heard = true;
+      run(ch, l, () => {
+        heard = l.onError(error);
+      });
+      return !heard;
+    });
+    if (unheard.length > 0 || ch.listeners.size === 0) n.report(error);
+    if (ch.watchers > 0 && !retry) n.members(ch, f);
+    n.changed(ch);
+  }
+
+  return {
+    frame(c, f) {
+      if (f.type === 'error' && f.channel === undefined && f.id !== undefined) {
+        // A request that was refused as a whole.
+        const asked = [...c.asks].filter(([, ask]) => ask.id === f.id);
+        for (const [name] of asked) this.frame(c, { ...f, channel: name });
+        return asked.length > 0;
+      }
+      const ch = n.subs.channels.get(f.channel ?? '');
+      if (!ch) return f.channel !== undefined;
+      if (f.type === 'subscribed') subscribed(c, ch, f);
+      else if (f.type === 'error') failed(c, ch, f);
+      else if (ch.owner !== c) return true;
+      else if (f.type === 'event' || f.type === 'skip') advance(ch, f);
+      else if (f.type === 'reset') reset(ch, f);
+      else if (f.type === 'signal') for (const l of ch.listeners) run(ch, l, () => l.onSignal(signalOf(f)));
+      else if (f.type === 'members' || f.type === 'member') n.members(ch, f);
+      return true;
+    },
+  };
+}
