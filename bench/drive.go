@@ -13,6 +13,7 @@ type load struct {
 	clients  int
 	channels int
 	role     role          // who publishes: publisher or worker
+	reader   role          // who reads: subscriber, polling or streaming
 	window   int           // events in flight, where rate is 0
 	rate     float64       // events a second, open loop
 	warm     time.Duration // not measured
@@ -49,6 +50,7 @@ func drive(ctx context.Context, s *server, cpu int, o load) (*Figures, error) {
 			return err
 		}
 		defer f.close()
+		f.reader = o.reader
 		if err := f.open(ctx, o.clients, o.channels); err != nil {
 			return err
 		}

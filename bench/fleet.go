@@ -23,6 +23,7 @@ type fleet struct {
 	lost    int
 	trouble error // the first reason
 
+	reader    role // of the connections that open makes
 	subscribe bool // connections subscribe as soon as they are connected
 	cursor    string
 	text      []byte // reused: a message
@@ -74,7 +75,7 @@ func channelName(n int) string { return "bench:" + strconv.Itoa(n) }
 func (f *fleet) open(ctx context.Context, n, channels int) error {
 	for i := 0; f.ready < n; {
 		for ; i < n && i-f.ready < connectAtOnce; i++ {
-			if err := f.dial(subscriber, f.server.addr, i%channels); err != nil {
+			if err := f.dial(f.reader, f.server.addr, i%channels); err != nil {
 				return err
 			}
 		}
@@ -132,7 +133,7 @@ const sources = 16
 func (f *fleet) dial(r role, to netip.AddrPort, channel int) error {
 	var source netip.Addr
 	slot := len(f.links)
-	if to.Addr().Is4() && to.Addr().IsLoopback() && r == subscriber {
+	if to.Addr().Is4() && to.Addr().IsLoopback() && r != publisher && r != worker {
 		source = netip.AddrFrom4([4]byte{127, 0, 1, byte(1 + slot%sources)})
 	}
 	fd, err := dialSocket(to, source)
@@ -185,13 +186,21 @@ func (f *fleet) dialled(l *link) {
 		return
 	}
 	l.phase = upgrading
+	if l.role == polling || l.role == streaming {
+		f.ask(l)
+		return
+	}
 	f.send(l, f.server.request())
 }
 
 // consume handles the whole frames at the front of b and returns how long they are.
 func (f *fleet) consume(l *link, b []byte) (used int, err error) {
-	if l.role == worker {
+	switch l.role {
+	case worker:
 		return f.consumeReplies(l, b)
+	case polling, streaming:
+		return f.consumeHTTP(l, b, time.Now().UnixNano())
+	case subscriber, publisher:
 	}
 	if l.phase == upgrading {
 		end := bytes.Index(b, []byte("\r\n\r\n"))

@@ -18,6 +18,7 @@ func idle(ctx context.Context, s *server, cpu int, o load) (*Figures, error) {
 			return err
 		}
 		defer f.close()
+		f.reader = o.reader
 		before, err := resident(s.pid)
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ const (
 	subscriber role = iota
 	publisher       // sends publish frames, is subscribed to nothing
 	worker          // speaks RESP to Redis
+	polling         // reads by long polling
+	streaming       // reads from an event stream
 )
 
 // phase is how far a connection has come.
@@ -31,6 +33,8 @@ type link struct {
 
 	in  []byte // the beginning of a frame
 	out []byte // what the socket did not take
+
+	cursors []byte // of a polling one: where it stands
 
 	got  int64 // deliveries
 	last int64 // newest stamp

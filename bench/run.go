@@ -106,7 +106,9 @@ func (b *bench) compare(ctx context.Context, s *scenario, o load) (*Result, erro
 			return nil, fmt.Errorf("floor: %w", err)
 		}
 	}
-	s.ratio(result)
+	if s.ratio != nil {
+		s.ratio(result)
+	}
 	result.Note = doubt(result)
 	return result, nil
 }

@@ -43,6 +43,22 @@ var scenarios = []scenario{
 		floor: true, load: load{clients: 10_000, channels: 1}, run: silent, ratio: memoryRatio,
 	},
 	{
+		name: "idle-sse", about: "memory of 5,000 event streams",
+		load: load{clients: 5000, channels: 1, reader: streaming}, run: silent,
+	},
+	{
+		name: "idle-poll", about: "memory of 5,000 waiting polls",
+		load: load{clients: 5000, channels: 1, reader: polling}, run: silent,
+	},
+	{
+		name: "wake-sse", about: "one event a second to 5,000 event streams",
+		load: load{clients: 5000, channels: 1, role: publisher, reader: streaming}, rates: []float64{1}, run: driven,
+	},
+	{
+		name: "wake-poll", about: "one event a second to 5,000 polls, which all ask again",
+		load: load{clients: 5000, channels: 1, role: publisher, reader: polling}, rates: []float64{1}, run: driven,
+	},
+	{
 		name: "publish-ws", about: "one WebSocket publishes 1,000 events a second, pipelined, to 1,000 subscribers",
 		floor: true, load: load{clients: 1000, channels: 1, role: publisher}, rates: []float64{1000}, run: driven, ratio: publishRatio,
 	},
