@@ -31,37 +31,52 @@ func (o *object) set(name string, value any) {
 	}
 }
 
-// MarshalJSON implements json.Marshaler.
-func (o object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, err := encode(m.name)
-		if err != nil {
-			return nil, err
-		}
-		value, err := encode(m.value)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", m.name, err)
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
-
 // encode returns v's JSON, with '<' and '&' as they are.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err //nolint:wrapcheck // the caller names the place
+	err := write(&b, v)
+	return b.Bytes(), err
+}
+
+// write appends v's JSON. It walks objects and lists itself: encoding/json would copy what is in an object
+// once for every object around it.
+func write(b *bytes.Buffer, v any) error {
+	switch v := v.(type) {
+	case object:
+		b.WriteByte('{')
+		for i, m := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := write(b, m.name); err != nil {
+				return err
+			}
+			b.WriteByte(':')
+			if err := write(b, m.value); err != nil {
+				return fmt.Errorf("%s: %w", m.name, err)
+			}
+		}
+		b.WriteByte('}')
+	case map[string]any:
+		return write(b, sorted(v))
+	case []any:
+		b.WriteByte('[')
+		for i, item := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			if err := write(b, item); err != nil {
+				return err
+			}
+		}
+		b.WriteByte(']')
+	default:
+		e := json.NewEncoder(b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v); err != nil {
+			return fmt.Errorf("%T: %w", v, err)
+		}
+		b.Truncate(b.Len() - 1) // the line end
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return nil
 }

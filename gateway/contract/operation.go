@@ -69,10 +69,13 @@ const jsonKind = "application/json"
 // Codes that every request to a route for clients may get.
 var guarded = []wire.Code{wire.CodeHostNotAllowed, wire.CodeOriginNotAllowed, wire.CodeInternal}
 
-// Codes that every request with a token may get.
-var authorised = append([]wire.Code{
-	wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked, wire.CodeKeysUnavailable, wire.CodeOriginRequired,
+// Codes that every request with a token may get; unavailable while it is not known which are revoked.
+var tokenCodes = append([]wire.Code{
+	wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked, wire.CodeKeysUnavailable, wire.CodeUnavailable,
 }, guarded...)
+
+// Codes that every request with a token or its cookie may get.
+var authorised = append([]wire.Code{wire.CodeOriginRequired}, tokenCodes...)
 
 // with returns the codes of a kind of request and some more.
 func with(base []wire.Code, more ...wire.Code) []wire.Code { return slices.Concat(more, base) }
@@ -161,6 +164,9 @@ func (op *operation) responses() object {
 	var statuses []int
 	for _, c := range op.codes {
 		status := op.status(c)
+		if slices.Contains(byStatus[status], c) {
+			continue
+		}
 		if byStatus[status] == nil {
 			statuses = append(statuses, status)
 		}
@@ -183,12 +189,11 @@ func (op *operation) status(c wire.Code) int {
 
 // problem returns the response for a status.
 func (op *operation) problem(status int, codes []wire.Code) object {
-	doc := http.StatusText(status) + "."
-	for _, info := range wire.Codes() {
-		if slices.Contains(codes, info.Code) {
-			doc += "\n- `" + string(info.Code) + "`: " + info.When
-		}
+	doc := http.StatusText(status)
+	for i, code := range codes {
+		doc += map[bool]string{true: ": `", false: ", `"}[i == 0] + string(code) + "`"
 	}
+	doc += "."
 	schema := obj("allOf", []any{
 		ref("Problem"),
 		obj("properties", obj("code", obj("enum", codes), "status", obj("const", status))),

@@ -38,7 +38,7 @@ func (b *builder) socketOperations() []operation {
 			status: http.StatusSwitchingProtocols, doc: "The connection is a WebSocket.",
 			headers: []header{{"Sec-WebSocket-Protocol", "The subprotocol, when it was asked for.", obj("const", wire.Subprotocol)}},
 		}},
-		codes: with(authorised, wire.CodeInvalidRequest, wire.CodeOverloaded),
+		codes: with(tokenCodes, wire.CodeInvalidRequest, wire.CodeOverloaded),
 	}}
 }
 

@@ -20,13 +20,15 @@ func (b *builder) publishOperation() operation {
 		summary: "Publish an event, or several",
 		description: "Needs the permission `publish` for the channel. An event with an `id` is idempotent: sent again, it gets the " +
 			"cursor of the first time. An event without a `source` gets the token's subject.",
-		request: &content{media: []media{{
-			kind: jsonKind, schema: ref("PublishRequest"),
-			examples: []example{
-				{"one", raw(`{"channel":"jobs:42","event":{"type":"x","data":{"a":[1,2]}},"ack":"stored"}`)},
-				{"batch", raw(`{"events":[{"channel":"jobs:42","event":{"type":"x"}},{"channel":"jobs:43","event":{"type":"x"}}]}`)},
-			},
-		}}},
+		parameters: []parameter{
+			{name: "channel", in: "query", doc: "The channel of events that do not name theirs.", schema: ref("ChannelName")},
+			{name: "ack", in: "query", doc: "What the answer waits for, where the body does not say.", schema: ref("AckLevel")},
+		},
+		request: &content{
+			description: "Events beside their channels; or CloudEvents, structured, as a batch, or binary, whose channel is in the query or is " +
+				"their extension attribute `channel`.",
+			media: publishMedia(b.Limits.Batch),
+		},
 		answers: []answer{
 			{
 				status: http.StatusOK, doc: "Everything is published: a result for one event, results for a batch.",
@@ -41,7 +43,31 @@ func (b *builder) publishOperation() operation {
 			},
 		},
 		codes: with(authorised, wire.CodeForbidden, wire.CodeInvalidRequest, wire.CodeInvalidChannel, wire.CodeInvalidEvent,
-			wire.CodeInvalidFrame, wire.CodeFrameTooLarge, wire.CodeOverloaded, wire.CodeUnavailable, wire.CodeRefused),
+			wire.CodeInvalidFrame, wire.CodeFrameTooLarge, wire.CodeUnsupportedMediaType, wire.CodeRequestTimeout,
+			wire.CodeOverloaded, wire.CodeUnavailable, wire.CodeRefused),
+	}
+}
+
+// publishMedia are the forms in which events are taken.
+func publishMedia(batch int) []media {
+	cloudEvent := `{"specversion":"1.0","id":"e1","source":"worker-3","type":"x","channel":"jobs:42","data":{"a":[1,2]}}`
+	return []media{
+		{
+			kind: jsonKind, schema: ref("PublishRequest"),
+			examples: []example{
+				{"one", raw(`{"channel":"jobs:42","event":{"type":"x","data":{"a":[1,2]}},"ack":"stored"}`)},
+				{"batch", raw(`{"events":[{"channel":"jobs:42","event":{"type":"x"}},{"channel":"jobs:43","event":{"type":"x"}}]}`)},
+			},
+		},
+		{kind: "application/cloudevents+json", schema: ref("CloudEvent"), examples: []example{{"one", raw(cloudEvent)}}},
+		{
+			kind:     "application/cloudevents-batch+json",
+			schema:   obj("type", "array", "items", ref("CloudEvent"), "maxItems", batch),
+			examples: []example{{"batch", raw("[" + cloudEvent + "]")}},
+		},
+		{kind: "*/*", schema: obj("description",
+			"Data of a CloudEvent in binary mode, whose attributes are in headers: `ce-specversion`, `ce-id`, `ce-source`, `ce-type` and "+
+				"others. Data that is not JSON becomes `data_base64`.")},
 	}
 }
 

@@ -34,6 +34,9 @@ func (b *builder) streamOperations() []operation {
 // addMessages makes the components of what the transports over HTTP carry.
 func (b *builder) addMessages() {
 	c := b.schemas.components
+	c["CloudEvent"] = obj("description", "A complete CloudEvent: an event whose context is all there.", "allOf", []any{
+		ref("Event"), obj("required", []string{"specversion", "id", "source", "type"}),
+	})
 	c["PollAnswer"] = b.frames("Frames, of which the last is `next`.", pollFrames...)
 	c["StreamMessage"] = b.frames("The data of an event of the stream: frames, in order.", streamFrames...)
 	c["CommandsAnswer"] = b.frames("The answers to the commands.", answerFrames...)
@@ -143,8 +146,7 @@ func (b *builder) setCookieOperation() operation {
 			status: http.StatusNoContent, doc: "The browser has it.",
 			headers: []header{{"Set-Cookie", "The cookie `" + b.Cookie + "`.", obj("type", "string")}},
 		}},
-		codes: with(guarded, wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked, wire.CodeKeysUnavailable,
-			wire.CodeInvalidRequest, wire.CodeTokenTooLarge),
+		codes: with(tokenCodes, wire.CodeInvalidRequest, wire.CodeTokenTooLarge),
 	}
 }
 

@@ -95,7 +95,7 @@ func (UnsubscribeFrame) ExtendSchema(s Schema) { longOrShort(s) }
 
 // longOrShort says that a frame has its channels in one of two forms.
 func longOrShort(s Schema) {
-	s["anyOf"] = []Schema{{"required": []string{"channels"}}, {"required": []string{"channel"}}}
+	s["anyOf"] = []any{Schema{"required": []string{"channels"}}, Schema{"required": []string{"channel"}}}
 }
 
 // ClientShapes returns the kinds of frames that a client sends. The list is the caller's to keep.

@@ -163,7 +163,11 @@ func (tr *Traffic) request(x Exchange, place []string, query url.Values) error {
 	content, _ := tr.open.At(append(place, "requestBody", "content")...).(Object)
 	kind, _, _ := mime.ParseMediaType(x.RequestType)
 	if content[kind] == nil {
-		return fmt.Errorf("media type %q is not in the document", kind)
+		if kind = "*/*"; content[kind] == nil {
+			return fmt.Errorf("media type %q is not in the document", x.RequestType)
+		}
+		tr.note(fmt.Sprintf("%s %s takes %s", x.Method, place[1], kind))
+		return nil
 	}
 	body, err := jsonschema.UnmarshalJSON(strings.NewReader(string(x.Request)))
 	if err != nil {
