@@ -1,6 +1,7 @@
 import { decodeMessage, type ClientFrame } from './decode.js';
 import { mayRetry, serverFrames, type Failure, type Frame, type FrameId } from './frames.js';
 import type { Hub } from './hub.js';
+import { expired } from './listen.js';
 import type { Pipe } from './network.js';
 import { Session, type Outlet } from './session.js';
 import { isPrincipal } from './tokens.js';
@@ -77,16 +78,8 @@ export class ServerSocket implements Outlet {
       return;
     }
     clearTimeout(this.#connectTimer);
-    const { user, expires } = judged;
-    const session = new Session(this.#hub, 'websocket', f.session || this.#hub.newName(), judged, this);
-    this.#session = session;
-    const { gateway, pingMs } = this.#hub.options;
-    session.send(serverFrames.connected(f.id, {
-      session: session.session, user, gateway, pingMs,
-      expires: Number.isFinite(expires) ? Math.floor(expires / 1000) : undefined,
-    }));
-    const { degraded } = this.#hub;
-    if (degraded) session.send(serverFrames.degraded(true, degraded.reason, degraded.sinceMs));
+    this.#session = new Session(this.#hub, 'websocket', f.session || this.#hub.newName(), judged, this);
+    this.#session.welcome(f.id);
     this.#watch();
   }
 
@@ -98,7 +91,7 @@ export class ServerSocket implements Outlet {
     const { pingMs } = this.#hub.options;
     const silence = now - this.#lastRead;
     if (session.principal.expires <= now) {
-      session.expel({ code: 'token_expired', message: 'the token has expired' }, 4401);
+      session.expel(expired, 4401);
       return;
     }
     if (silence >= 2 * pingMs) {

@@ -6,6 +6,8 @@ export interface ChannelRequest {
   cursor?: string;
   since?: string;
   presence?: boolean;
+  /** Of a poll: the version of the members that the client has. */
+  members?: number;
 }
 
 /** A frame from a client, with the fields that a gateway reads. */

@@ -14,13 +14,13 @@ export interface Request {
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   unauthorized: 401, token_expired: 401, token_revoked: 401, forbidden: 403, origin_not_allowed: 403, not_found: 404,
-  unsupported: 405, out_of_order: 409, in_progress: 409, frame_too_large: 413, status_too_large: 413,
+  unsupported: 405, out_of_order: 409, in_progress: 409, replaced: 409, request_timeout: 408, origin_required: 403, unsupported_media_type: 415, token_too_large: 431, frame_too_large: 413, status_too_large: 413,
   host_not_allowed: 421, invalid_event: 422, rate_limited: 429, internal: 500, overloaded: 503, unavailable: 503,
   keys_unavailable: 503, refused: 507,
 };
 
 const titles: Record<number, string> = {
-  400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict',
+  400: 'Bad Request', 408: 'Request Timeout', 415: 'Unsupported Media Type', 431: 'Request Header Fields Too Large', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 405: 'Method Not Allowed', 409: 'Conflict',
   413: 'Request Entity Too Large', 421: 'Misdirected Request', 422: 'Unprocessable Entity', 429: 'Too Many Requests',
   500: 'Internal Server Error', 503: 'Service Unavailable', 507: 'Insufficient Storage',
 };

@@ -20,7 +20,8 @@ export type ErrorCode =
   | 'not_found' | 'not_subscribed' | 'status_too_large' | 'too_many_subscriptions' | 'rate_limited'
   | 'overloaded' | 'unavailable' | 'refused' | 'unsupported' | 'host_not_allowed' | 'origin_not_allowed'
   | 'too_many_errors' | 'connect_timeout' | 'slow_consumer' | 'internal'
-  | 'replaced' | 'out_of_order' | 'in_progress';
+  | 'replaced' | 'out_of_order' | 'in_progress' | 'origin_required' | 'token_too_large' | 'unsupported_media_type'
+  | 'request_timeout';
 
 /** An answer that is no success. */
 export interface Failure {
@@ -53,7 +54,16 @@ export interface MembersPage {
 
 const retryable: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'rate_limited', 'overloaded', 'unavailable', 'keys_unavailable', 'internal', 'slow_consumer', 'in_progress',
+  'request_timeout',
 ]);
+
+/** A channel as the next poll may name it. `members` is the version of the members that the client has. */
+export interface NextChannel {
+  readonly channel: string;
+  readonly cursor: Position | undefined;
+  readonly presence: boolean;
+  readonly members: number | undefined;
+}
 
 /** Whether the same request may succeed later. */
 export function mayRetry(code: ErrorCode): boolean {
@@ -104,8 +114,11 @@ export const serverFrames = {
     frame('error', { id, channel: f.channel, code: f.code, message: f.message, retry: mayRetry(f.code), path: f.path }),
   ping: () => frame('ping', {}),
   pong: () => frame('pong', {}),
-  next: (n: { channels: readonly unknown[]; cursors: string; more: boolean; degraded: boolean }) =>
+  next: (n: { channels: readonly NextChannel[]; cursors: string; more: boolean; degraded: boolean }) =>
     frame('next', {
-      channels: n.channels, cursors: n.cursors, more: n.more || undefined, degraded: n.degraded || undefined,
+      channels: n.channels.map((c) => ({
+        channel: c.channel, cursor: c.cursor && formatCursor(c.cursor), presence: c.presence || undefined, members: c.members,
+      })),
+      cursors: n.cursors, more: n.more || undefined, degraded: n.degraded || undefined,
     }),
 };

@@ -1,7 +1,8 @@
 import { Exchange, kindOf, networkError, type Request } from './exchange.js';
 import type { Failure } from './frames.js';
 import type { Hub } from './hub.js';
-import { poll, readAsk, stream } from './listen.js';
+import { readAsk } from './ask.js';
+import { poll, stream } from './listen.js';
 import { HttpSession } from './visitors.js';
 import { isPrincipal, type Principal } from './tokens.js';
 
@@ -80,9 +81,11 @@ export class HttpServer {
     }
     const visitor = this.#visitor(who, ask.session);
     const kind = kindOf(q.path);
-    this.#hub.note({ transport: kind, session: visitor.id, type: kind, frame: { type: kind, channels: ask.channels, present: ask.present } });
-    if (kind === 'sse') stream(this.#hub, exchange, who, visitor, ask);
-    else poll(this.#hub, exchange, q, who, visitor, ask);
+    const listener = { hub: this.#hub, exchange, request: q, who, visitor, ask };
+    if (kind === 'sse') stream(listener);
+    else poll(listener);
+    const frame = { type: kind, channels: ask.channels, present: ask.present, wait_ms: ask.waitMs };
+    this.#hub.note({ transport: kind, session: visitor.id, type: kind, frame });
   }
 
   #members(exchange: Exchange, q: Request, who: Principal, channel: string): void {

@@ -3,6 +3,7 @@ import type { ErrorCode, Failure, Frame, MemberState } from './frames.js';
 import { serverFrames } from './frames.js';
 import { formatCursor } from './cursor.js';
 import { Hub, type Received, type TestServerOptions } from './hub.js';
+import { expired } from './listen.js';
 import type { FrameFilter, TransportKind } from './network.js';
 import { TestWebSocket } from './socket.js';
 import type { TokenClaims } from './tokens.js';
@@ -230,7 +231,7 @@ export class TestServer {
   /** Ends the life of all tokens that were issued or shown: connections are closed with 4401. */
   expireTokens(): void {
     this.#hub.tokens.expireAll();
-    this.#expel({ code: 'token_expired', message: 'the token has expired' });
+    this.#expel(expired);
   }
 
   /** Revokes the tokens of a user's connections (default everybody's), which are closed with 4401. */

@@ -30,8 +30,6 @@ export class Session implements Caller {
   #outbox: Frame[] = [];
   #flushing = false;
   #ended = false;
-  /** Called instead of sending frames about members. */
-  onMembers: ((channel: string) => void) | undefined;
 
   constructor(
     readonly hub: Hub,
@@ -41,6 +39,21 @@ export class Session implements Caller {
     readonly outlet: Outlet,
   ) {
     hub.sessions.add(this);
+  }
+
+  /** Whether it is over. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Says `connected`, and whether events are late. */
+  welcome(id: FrameId): void {
+    const { gateway, pingMs } = this.hub.options;
+    const { user, expires } = this.principal;
+    const seconds = Number.isFinite(expires) ? Math.floor(expires / 1000) : undefined;
+    this.send(serverFrames.connected(id, { session: this.session, user, gateway, pingMs, expires: seconds }));
+    const { degraded } = this.hub;
+    if (degraded) this.send(serverFrames.degraded(true, degraded.reason, degraded.sinceMs));
   }
 
   /** The channels that it is subscribed to. */
@@ -117,7 +130,7 @@ export class Session implements Caller {
       this.send(serverFrames.subscribed(id, channel, cursor ?? start.at, head, cursor !== undefined && !start.loss));
     }
     if (start.loss) this.reset(channel, start.loss);
-    if (request.presence) this.#watch(channel, 'subscriber');
+    if (request.presence) this.#watch(channel, 'subscriber', request.members);
     this.pump(channel);
     this.hub.changed();
     return undefined;
@@ -228,19 +241,20 @@ export class Session implements Caller {
     return true;
   }
 
-  #watch(channel: string, reason: 'member' | 'subscriber'): void {
+  /** Sends the members and what changes about them; not the members where the client has them at the known version. */
+  #watch(channel: string, reason: 'member' | 'subscriber', known?: number): void {
     const reasons = this.#watching.get(channel) ?? new Set();
     this.#watching.set(channel, reasons);
     const first = reasons.size === 0;
     reasons.add(reason);
-    if (first && !this.onMembers) this.send(serverFrames.members(undefined, channel, this.hub.roster.page(channel)));
+    if (!first || known === this.hub.roster.version(channel)) return;
+    this.send(serverFrames.members(undefined, channel, this.hub.roster.page(channel)));
   }
 
   /** Tells of a change of members, where the session watches them. */
   memberChanged(c: MemberChange): void {
     if (!this.#watching.get(c.channel)?.size) return;
-    if (this.onMembers) this.onMembers(c.channel);
-    else this.send(serverFrames.member(c.channel, c.version, c.prev, c.action, c.member));
+    this.send(serverFrames.member(c.channel, c.version, c.prev, c.action, c.member));
   }
 
   /** Says why, and closes. */

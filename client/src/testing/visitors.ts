@@ -1,4 +1,4 @@
-import { execute, type Caller } from './commands.js';
+import { execute, presenceProblem, type Caller } from './commands.js';
 import { decodeMessage } from './decode.js';
 import type { Exchange } from './exchange.js';
 import { serverFrames, type Frame } from './frames.js';
@@ -17,7 +17,6 @@ export class HttpSession {
   #answers = new Map<number, { frames: Frame[]; until: number }>();
   #stays = new Map<string, ReturnType<typeof setTimeout>>();
   #poll: Outlet | undefined;
-  #replacing = false;
 
   constructor(
     readonly hub: Hub,
@@ -28,22 +27,26 @@ export class HttpSession {
   }
 
   /** Notes which poll is open; an earlier one is told that it is not needed any more. */
-  polling(outlet: Outlet | undefined): void {
-    if (this.#replacing) return;
+  polling(outlet: Outlet): void {
     const earlier = this.#poll;
     this.#poll = outlet;
-    if (!outlet || !earlier) return;
-    this.#replacing = true;
-    earlier.write([serverFrames.error(undefined, { code: 'replaced', message: 'a newer poll of the session took over' })]);
-    this.#replacing = false;
+    earlier?.write([serverFrames.error(undefined, { code: 'replaced', message: 'a newer poll of this session goes on' })]);
   }
 
-  /** A poll: the session is there still, and present where it says. */
-  heartbeat(present: readonly { channel: string; status?: unknown }[]): void {
+  /** Notes that a poll is over. */
+  pollEnded(outlet: Outlet): void {
+    if (this.#poll === outlet) this.#poll = undefined;
+  }
+
+  /** A poll: the session is there still, and present where it says. Returns what is wrong with that. */
+  heartbeat(present: readonly { channel: string; status?: unknown }[]): Frame[] {
     for (const channel of [...this.#stays.keys()]) this.#stay(channel);
-    for (const p of present) {
-      if (this.#principal.may('presence', p.channel)) this.#enter(p.channel, p.status);
-    }
+    return present.flatMap((p) => {
+      const failure = presenceProblem(this.#principal, p.channel);
+      if (failure) return [serverFrames.error(undefined, { ...failure, path: '/presence' })];
+      this.#enter(p.channel, p.status);
+      return [];
+    });
   }
 
   /** Answers POST /v1/commands. */
@@ -67,8 +70,8 @@ export class HttpSession {
       return;
     }
     if (seq !== this.#expected) {
-      const message = 'the sequence number is not the next one';
-      exchange.problem({ code: 'out_of_order', message, expected: this.#expected });
+      const message = `seq: ${this.#expected} is expected`;
+      exchange.problem({ code: 'out_of_order', message, path: '/seq', expected: this.#expected });
       return;
     }
     this.#expected++;

@@ -70,6 +70,17 @@ const built: Record<string, object> = {
     code: 'invalid_event', message: 'data.percent: must be <= 100', path: '/data/percent', channel: 'jobs:42',
   }),
   'error that may pass': frames.error(undefined, { code: 'unavailable', message: 'the store is not available' }),
+  next: frames.next({
+    channels: [
+      { channel: 'jobs:42', cursor: head, presence: true, members: 1795514041000000 },
+      { channel: 'jobs:43', cursor: undefined, presence: false, members: undefined },
+    ],
+    cursors: 'composite', more: true, degraded: true,
+  }),
+  'next of one channel': frames.next({
+    channels: [{ channel: 'jobs:42', cursor: head, presence: false, members: undefined }],
+    cursors: 'composite', more: false, degraded: false,
+  }),
   ping: frames.ping(),
   pong: frames.pong(),
 };
