@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"errors"
 	"strconv"
 
 	"github.com/tidwall/gjson"
@@ -113,11 +112,8 @@ func (g *Gateway) check(channel string, raw []byte) (events.Envelope, *wire.Erro
 	if err == nil {
 		return env, nil
 	}
-	e := &wire.Error{Code: wire.CodeInvalidEvent, Message: err.Error(), Channel: clip(channel)}
-	var invalid *events.InvalidError
-	if errors.As(err, &invalid) {
-		e.Message, e.Path = invalid.Message, invalid.Path
-	}
+	e := invalidEvent(err)
+	e.Channel = clip(channel)
 	return env, e
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
@@ -41,6 +42,14 @@ const maxBatch = 1000
 // maxPublishBody bounds a request in bytes.
 const maxPublishBody = 4 << 20
 
+// publishItem is one event of a request. Where it could not be read, bad says why.
+type publishItem struct {
+	channel string
+	event   []byte
+	ack     string
+	bad     *wire.Error
+}
+
 // publishHTTP handles POST /v1/publish. A batch is answered with one result an event, in order; those
 // that fail do not keep the others from being published, and the status is then 207.
 func (g *Gateway) publishHTTP(c echo.Context) error {
@@ -48,16 +57,12 @@ func (g *Gateway) publishHTTP(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(c, maxPublishBody)
+	items, batch, err := readPublish(c)
 	if err != nil {
 		return err
 	}
-	var req publishRequest
-	if err := json.Unmarshal(body, &req); err != nil {
-		return wire.Errorf(wire.CodeInvalidRequest, "the body is not a publish request: "+jsonProblem(err))
-	}
-	if req.Events == nil {
-		p, bad := g.prepare(who, req.Channel, req.Event, req.Ack)
+	if !batch {
+		p, bad := g.prepareItem(who, items[0])
 		if bad != nil {
 			return bad
 		}
@@ -68,10 +73,7 @@ func (g *Gateway) publishHTTP(c echo.Context) error {
 		g.counters.Published.Add(1)
 		return c.JSON(http.StatusOK, result(p.Channel, receipt)) //nolint:wrapcheck // echo
 	}
-	if len(req.Events) > maxBatch {
-		return wire.Errorf(wire.CodeInvalidRequest, "events: a batch has at most "+strconv.Itoa(maxBatch)+" events")
-	}
-	results, failed := g.publishBatch(c, who, req)
+	results, failed := g.publishBatch(c, who, items)
 	status := http.StatusOK
 	if failed {
 		status = http.StatusMultiStatus
@@ -79,19 +81,127 @@ func (g *Gateway) publishHTTP(c echo.Context) error {
 	return c.JSON(status, map[string]any{"results": results}) //nolint:wrapcheck // echo
 }
 
+// readPublish reads the events of a request, in whichever of the content modes it has. Those that name no
+// channel or acknowledgement have those of the query.
+func readPublish(c echo.Context) (items []publishItem, batch bool, err error) {
+	mode, mediaType, err := modeOf(c)
+	if err != nil {
+		return nil, false, err
+	}
+	q := newQuery(c.Request())
+	channel, _ := q.get("channel")
+	ack, _ := q.get("ack")
+	if q.err != nil {
+		return nil, false, q.err
+	}
+	limit := int64(maxPublishBody)
+	if mode == modeStructured || mode == modeBinary {
+		limit = events.MaxEventBytes + 1<<10 // white space around it
+	}
+	body, err := readBody(c, limit)
+	if err != nil {
+		return nil, false, err
+	}
+	switch mode {
+	case modeNative:
+		items, batch, err = nativeItems(body)
+	case modeBatch:
+		batch = true
+		items, err = batchItems(body)
+	case modeStructured:
+		items = []publishItem{structuredItem(body)}
+	case modeBinary:
+		items = []publishItem{binaryItem(c.Request().Header, mediaType, body)}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if len(items) > maxBatch {
+		return nil, false, wire.Errorf(wire.CodeInvalidRequest, "events: a batch has at most "+strconv.Itoa(maxBatch)+" events")
+	}
+	for i := range items {
+		item := &items[i]
+		if item.channel == "" {
+			item.channel = channel
+		}
+		if item.ack == "" {
+			item.ack = ack
+		}
+		if item.channel == "" && item.bad == nil && mode != modeNative {
+			item.bad = &wire.Error{
+				Code: wire.CodeInvalidChannel, Path: "/channel",
+				Message: "name the channel in the query (?channel=…) or as the event's extension attribute channel",
+			}
+		}
+	}
+	return items, batch, nil
+}
+
+// nativeItems reads {"channel":…,"event":…} or {"events":[…]}.
+func nativeItems(body []byte) (items []publishItem, batch bool, err error) {
+	var req publishRequest
+	if err := json.Unmarshal(body, &req); err != nil {
+		return nil, false, wire.Errorf(wire.CodeInvalidRequest, "the body is not a publish request: "+jsonProblem(err))
+	}
+	if req.Events == nil {
+		return []publishItem{{channel: req.Channel, event: req.Event, ack: req.Ack}}, false, nil
+	}
+	for _, e := range req.Events {
+		items = append(items, publishItem{channel: e.Channel, event: e.Event, ack: e.Ack})
+	}
+	return items, true, nil
+}
+
+// batchItems reads an array of CloudEvents. One that is none does not keep the others from being read.
+func batchItems(body []byte) ([]publishItem, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal(body, &list); err != nil {
+		return nil, wire.Errorf(wire.CodeInvalidRequest, "the body is not an array of events: "+jsonProblem(err))
+	}
+	if list == nil {
+		return nil, wire.Errorf(wire.CodeInvalidRequest, "the body is not an array of events: unexpected null")
+	}
+	items := make([]publishItem, len(list))
+	for i, raw := range list {
+		items[i] = structuredItem(raw)
+	}
+	return items, nil
+}
+
+func structuredItem(raw []byte) (item publishItem) {
+	item.channel, item.event, item.bad = structuredEvent(raw)
+	return item
+}
+
+func binaryItem(h http.Header, mediaType string, body []byte) publishItem {
+	event, bad := binaryEvent(h, mediaType, body)
+	if bad != nil {
+		return publishItem{bad: bad}
+	}
+	return structuredItem(event)
+}
+
+// prepareItem validates and authorises an event of a request.
+func (g *Gateway) prepareItem(who *auth.Principal, item publishItem) (broker.Publication, *wire.Error) {
+	if item.bad != nil {
+		return broker.Publication{}, item.bad
+	}
+	return g.prepare(who, item.channel, item.event, item.ack)
+}
+
 // publishBatch publishes the events of a batch in order, all on their way at once.
-func (g *Gateway) publishBatch(c echo.Context, who *auth.Principal, req publishRequest) (results []publishResult, failed bool) {
+func (g *Gateway) publishBatch(c echo.Context, who *auth.Principal, items []publishItem) (results []publishResult, failed bool) {
 	type answer struct {
 		i       int
 		receipt broker.Receipt
 		err     error
 	}
-	answers := make(chan answer, len(req.Events))
-	results = make([]publishResult, len(req.Events))
+	answers := make(chan answer, len(items))
+	results = make([]publishResult, len(items))
 	waiting := 0
-	for i, item := range req.Events {
-		results[i].Channel = clip(item.Channel)
-		p, bad := g.prepare(who, item.Channel, item.Event, item.Ack)
+	for i, item := range items {
+		results[i].Channel = clip(item.channel)
+		p, bad := g.prepareItem(who, item)
 		if bad != nil {
 			problem := bad.Problem()
 			results[i].Error, failed = &problem, true
