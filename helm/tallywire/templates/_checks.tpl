@@ -20,7 +20,7 @@ once, and each line begins with the key.
 {{- if lt $grace $drain -}}
   {{- $wrong = append $wrong (printf "terminationGracePeriodSeconds: must be at least %d, the sum of drain.preStopSeconds, drain.waitSeconds, drain.windowSeconds and drain.slackSeconds, is %d: pods would be killed while they drain" $drain $grace) -}}
 {{- end -}}
-{{- with $v.progressDeadlineSeconds -}}
+{{- with get $v "progressDeadlineSeconds" -}}
   {{- if le (int .) (include "tallywire.minReadySeconds" $ | int) -}}
     {{- $wrong = append $wrong (printf "progressDeadlineSeconds: must be more than minReadySeconds, %s, is %d" (include "tallywire.minReadySeconds" $) (int .)) -}}
   {{- end -}}

@@ -92,7 +92,7 @@ annotations:
 {{- end }}
 
 {{- define "tallywire.servicePort" -}}
-{{- .Values.service.port | default (ternary 443 80 (ne .Values.tls.existingSecret "")) | int -}}
+{{- get .Values.service "port" | default (ternary 443 80 (ne .Values.tls.existingSecret "")) | int -}}
 {{- end }}
 
 {{/* The container's port for clients, by name. */}}

@@ -8,11 +8,11 @@
 {{- end }}
 
 {{- define "tallywire.graceSeconds" -}}
-{{- .Values.terminationGracePeriodSeconds | default (include "tallywire.drainSeconds" .) | int -}}
+{{- get .Values "terminationGracePeriodSeconds" | default (include "tallywire.drainSeconds" .) | int -}}
 {{- end }}
 
 {{- define "tallywire.minReadySeconds" -}}
-{{- $set := .Values.minReadySeconds -}}
+{{- $set := get .Values "minReadySeconds" -}}
 {{- ternary .Values.drain.windowSeconds $set (kindIs "invalid" $set) | int -}}
 {{- end }}
 
@@ -23,7 +23,7 @@ one that drains, to start, and to stay ready for a while.
 {{- define "tallywire.progressSeconds" -}}
 {{- $start := mul (int .Values.startupProbe.periodSeconds) (int .Values.startupProbe.failureThreshold) -}}
 {{- $one := add (include "tallywire.graceSeconds" . | int) $start (include "tallywire.minReadySeconds" . | int) 60 -}}
-{{- .Values.progressDeadlineSeconds | default (max 600 $one) | int -}}
+{{- get .Values "progressDeadlineSeconds" | default (max 600 $one) | int -}}
 {{- end }}
 
 {{/* Bytes of a quantity, as 512Mi or 1.5G. */}}
@@ -62,7 +62,7 @@ runs, or the fewest where nothing does.
 
 {{/* Whether more than one pod runs, and so one of them may be disrupted: "true" or nothing. */}}
 {{- define "tallywire.disruptionBudget" -}}
-{{- $set := .Values.podDisruptionBudget.enabled -}}
+{{- $set := get .Values.podDisruptionBudget "enabled" -}}
 {{- $pods := ternary .Values.autoscaling.minReplicas .Values.replicas .Values.autoscaling.enabled | int -}}
 {{- if ternary (gt $pods 1) $set (kindIs "invalid" $set) -}}true{{- end -}}
 {{- end }}

@@ -2,7 +2,7 @@
 
 {{/* Even over zones and nodes, counted anew for each version so that a rollout leaves no heap. */}}
 {{- define "tallywire.spread" -}}
-{{- $set := .Values.topologySpreadConstraints -}}
+{{- $set := get .Values "topologySpreadConstraints" -}}
 {{- if not (kindIs "invalid" $set) -}}
 {{- with $set -}}
 topologySpreadConstraints:
