@@ -26,8 +26,8 @@ const (
 	takeLimit = 128
 	// doneLimit bounds one Done.
 	doneLimit = 512
-	// waitTime is how long a Wait lasts at most.
-	waitTime = 1500 * time.Millisecond
+	// waitTime is how long a Wait lasts at most. The end of a term waits for it.
+	waitTime = 500 * time.Millisecond
 	// standByTime is the mean time between two tries for the lease.
 	standByTime = time.Second
 	// Bounds of the full jitter between two tries.

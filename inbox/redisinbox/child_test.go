@@ -17,7 +17,7 @@ const childURL = "TALLYWIRE_TEST_INBOX_URL"
 
 // child runs until its standard input ends.
 func child(url string) int {
-	n, err := start(url, "child", settings{})
+	n, err := start(url, "child", brief)
 	if err != nil {
 		fmt.Println(err)
 		return 1
