@@ -7,6 +7,9 @@ const nested = ['items', 'contains', 'additionalProperties', 'propertyNames', 'n
 const nestedLists = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
 const nestedMaps = ['properties', 'patternProperties'];
 
+/** What demands something of a value that TypeScript cannot say. */
+const unsayable = ['if', 'then', 'else', 'not', 'propertyNames', 'contains', 'minItems', 'maxItems'];
+
 /** What says that a schema describes a value, and does not only demand something of it. */
 const describing = ['type', 'properties', 'items', 'prefixItems', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref', 'tsType'];
 
@@ -45,7 +48,7 @@ export class Declarations {
       additionalProperties: false, bannerComment: '', declareExternallyReferenced: false, format: false,
       ignoreMinAndMaxItems: true, strictIndexSignatures: false, unknownAny: true,
     });
-    this.texts.set(name, layOut(text));
+    this.texts.set(name, layOut(rename(text, name)));
     for (const target of waiting) {
       await this.#declare(this.#names.get(target.schema) ?? name, target.schema, target.file);
     }
@@ -70,11 +73,15 @@ export class Declarations {
         if (branches.length === value.length || (key === 'allOf' && branches.length > 0)) out[key] = branches;
       } else out[key] = key === 'description' ? described(value) : value;
     }
-    for (const key of ['if', 'then', 'else', 'not', 'propertyNames', 'contains']) delete out[key];
+    for (const key of unsayable) delete out[key];
     if (out['prefixItems'] !== undefined) { // which the compiler knows by its older name
       out['items'] = out['prefixItems'];
       delete out['prefixItems'];
     }
+    if (isSchema(out['additionalProperties']) && isSchema(out['properties'])) {
+      out['additionalProperties'] = true; // an index signature would have to hold for the named properties as well
+    }
+    if (Array.isArray(out['type']) && out['type'].some((t) => t === 'object' || t === 'array')) return alternatives(out, out['type']);
     const open = out['type'] === 'object' && !('properties' in out) && !('additionalProperties' in out) && !('patternProperties' in out);
     if (open && !nestedLists.some((k) => k in out)) out['additionalProperties'] = true;
     return out;
@@ -97,6 +104,18 @@ export class Declarations {
     }
     return name;
   }
+}
+
+/** Splits a schema of several types into one for each, since the compiler makes a thicket of objects among them. */
+function alternatives(schema: Schema, types: readonly unknown[]): Schema {
+  const { description, ...rest } = schema;
+  const anyOf = types.map((type) => (type === 'object' || type === 'array' ? { ...rest, type } : { type }));
+  return description === undefined ? { anyOf } : { description, anyOf };
+}
+
+/** Gives a declaration its name, of which the compiler has ideas of its own. */
+function rename(text: string, name: string): string {
+  return text.trim().replace(/^export (interface|type) \w+/m, `export $1 ${name}`).replace(/^(export type \w+ = )\(([^]*)\)$/m, '$1$2');
 }
 
 /** Makes a name of a type: `job.progress` → `JobProgress`. */
@@ -153,6 +172,7 @@ function layOut(text: string): string {
 /** One line of a declaration in the style of the package: ended with `;`, its texts in single quotes. */
 function member(line: string, depth: number): string {
   const quoted = line.replaceAll(/"((?:[^"\\]|\\.)*)"/g, (whole, inner: string) => (inner.includes("'") ? whole : `'${inner}'`));
-  const bare = quoted.replace(/^(.*: )\(([^()]*)\)$/, '$1$2');
-  return depth === 0 || /[{[(;,|&]$/.test(bare) ? bare : `${bare};`;
+  const bare = quoted.replace(/^(.*: |export type \w+ = )\(([^()]*)\)$/, '$1$2');
+  const goes = /[{[(;,|&]$/.test(bare) || (depth === 0 && bare === '}');
+  return goes ? bare : `${bare};`;
 }

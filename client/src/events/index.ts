@@ -194,11 +194,7 @@ export interface JobStarted {
   name?: string;
   /** What sort of job it is, as "bank-statement". */
   kind?: string;
-  /**
-   * The phases to come, in order.
-   *
-   * @maxItems 64
-   */
+  /** The phases to come, in order. */
   phases?: string[];
   /** How many records there are to process, if known already. */
   total?: number;
@@ -226,18 +222,9 @@ export interface MatchCreated {
   match_id: string;
   /** Version of the match, counted from 1; it grows with every change. */
   revision?: number;
-  /**
-   * Records on the left side, as the bank's.
-   *
-   * @minItems 1
-   * @maxItems 1000
-   */
+  /** Records on the left side, as the bank's. */
   left_ids: string[];
-  /**
-   * Records on the right side, as the ledger's; empty where the left ones balance among themselves.
-   *
-   * @maxItems 1000
-   */
+  /** Records on the right side, as the ledger's; empty where the left ones balance among themselves. */
   right_ids: string[];
   /** Sum of the left side. */
   left_amount?: Money;
@@ -270,17 +257,9 @@ export interface MatchDeleted {
   match_id: string;
   /** Version of the match that was deleted. */
   revision?: number;
-  /**
-   * Records on the left side that are open again.
-   *
-   * @maxItems 1000
-   */
+  /** Records on the left side that are open again. */
   left_ids?: string[];
-  /**
-   * Records on the right side that are open again.
-   *
-   * @maxItems 1000
-   */
+  /** Records on the right side that are open again. */
   right_ids?: string[];
   /** Why, for people. */
   reason?: string;
@@ -296,27 +275,13 @@ export interface MatchUpdated {
   match_id: string;
   /** Version of the match after the change. */
   revision?: number;
-  /**
-   * Names of the fields that changed.
-   *
-   * @minItems 1
-   * @maxItems 64
-   */
+  /** Names of the fields that changed. */
   changed: string[];
   /** Where the match stood before, if `status` changed. */
   previous_status?: 'proposed' | 'confirmed' | 'rejected' | 'disputed';
-  /**
-   * Records on the left side, as the bank's.
-   *
-   * @minItems 1
-   * @maxItems 1000
-   */
+  /** Records on the left side, as the bank's. */
   left_ids?: string[];
-  /**
-   * Records on the right side, as the ledger's; empty where the left ones balance among themselves.
-   *
-   * @maxItems 1000
-   */
+  /** Records on the right side, as the ledger's; empty where the left ones balance among themselves. */
   right_ids?: string[];
   /** Sum of the left side. */
   left_amount?: Money;
@@ -382,11 +347,7 @@ export interface RuleUpdated {
   tolerance_percent?: number;
   /** Greatest distance between the dates of the two sides, in days. */
   window_days?: number;
-  /**
-   * Names of the fields that changed.
-   *
-   * @maxItems 64
-   */
+  /** Names of the fields that changed. */
   changed?: string[];
   /** Who did it. */
   author?: Author;
@@ -404,11 +365,7 @@ export interface SystemStatus {
   message?: string;
   /** Identifier of the incident that this belongs to. */
   incident_id?: string;
-  /**
-   * What users cannot do, or slowly only.
-   *
-   * @maxItems 64
-   */
+  /** What users cannot do, or slowly only. */
   affected?: string[];
   /** When this state began, RFC 3339. */
   since?: string;
