@@ -2,6 +2,7 @@ import { useState, type ReactNode } from 'react';
 import { createClient } from '../client.js';
 import type { Client, ClientOptions } from '../types/index.js';
 import { RealtimeContext } from './context.js';
+import { endLater, keep } from './later.js';
 import type { Events } from './register.js';
 import { useEarlyEffect } from './useNewest.js';
 
@@ -28,13 +29,10 @@ function OwnClient({ options, children }: { options: ClientOptions; children: Re
   const [client, setClient] = useState(() => createClient<Events>(first));
   // Before the effects of the hooks below, which use the client.
   useEarlyEffect(() => {
-    clearTimeout(closing.get(client));
+    keep(client);
     // A tree that was hidden has lost its client when it is shown again.
     if (client.getStatus().status === 'closed') setClient(createClient<Events>(first));
-    // Later, so that StrictMode, which mounts again at once, keeps its connection.
-    return () => void closing.set(client, setTimeout(() => void client.close()));
+    return () => endLater(client, () => client.close());
   }, [client, first]);
   return <RealtimeContext.Provider value={client}>{children}</RealtimeContext.Provider>;
 }
-
-const closing = new WeakMap<object, ReturnType<typeof setTimeout>>();

@@ -8,13 +8,9 @@ let cancel: (() => void) | undefined;
 export function nextFrame(task: () => void): void {
   waiting.add(task);
   if (cancel) return;
-  if (typeof requestAnimationFrame === 'function' && !globalThis.document?.hidden) {
-    const frame = requestAnimationFrame(run);
-    cancel = () => cancelAnimationFrame(frame);
-  } else {
-    const timer = setTimeout(run, 16);
-    cancel = () => clearTimeout(timer);
-  }
+  const frames = typeof requestAnimationFrame === 'function' && !globalThis.document?.hidden;
+  const id = frames ? requestAnimationFrame(run) : setTimeout(run, 16);
+  cancel = () => (frames ? cancelAnimationFrame(id as number) : clearTimeout(id));
 }
 
 /** Forgets a task that has not run yet. */

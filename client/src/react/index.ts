@@ -7,7 +7,7 @@ export { useChannel, type ChannelActions, type ChannelOptions } from './useChann
 export { useEvent, type EventsOfType } from './useEvent.js';
 export { useLatest, type LatestOptions } from './useLatest.js';
 export { useMembers } from './useMembers.js';
-export { usePresence, type OwnPresence } from './usePresence.js';
+export { usePresence } from './usePresence.js';
 export { useJobProgress, type JobProgress, type JobProgressOptions } from './useJobProgress.js';
 export {
   useNotifications,

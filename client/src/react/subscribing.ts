@@ -36,4 +36,4 @@ export function dispatch(handlers: Handlers | undefined, event: ChannelEvent): v
 }
 
 /** Tells beginnings apart. */
-export const fromKey = ({ from }: FromOption): string => (from instanceof Date ? from.toISOString() : (from ?? ''));
+export const fromKey = ({ from }: FromOption): string => JSON.stringify(from) ?? '';

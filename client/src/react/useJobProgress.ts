@@ -1,38 +1,24 @@
 import { useMemo } from 'react';
-import { isEvent } from '../guard.js';
 import type { EventMap } from '../events/index.js';
 import type { ChannelEvent } from '../types/index.js';
-import type { Source } from './shared.js';
-import { fromKey } from './subscribing.js';
 import type { FromOption, SelectOptions, SkipOption } from './types.js';
-import { useShared } from './useShared.js';
+import { useShared, type Source } from './useShared.js';
 
 /** What a job's events add up to. An immutable snapshot. */
 export interface JobProgress {
-  /** `unknown` until an event has come; `retrying`: it failed, and another attempt follows at `retryAt`. */
+  /** `unknown` until an event has come; `retrying`: it failed, and another attempt follows. */
   readonly state: 'unknown' | 'running' | 'retrying' | 'completed' | 'failed';
   /** It should be running, and nothing has been heard of it for a while although the connection is well. */
   readonly stalled: boolean;
-  readonly name: string | undefined;
-  readonly attempt: number;
-  /** Part of the job at work, as its worker calls it. */
-  readonly phase: string | undefined;
   /** 0 to 100. */
-  readonly percent: number | undefined;
-  readonly processed: number | undefined;
-  readonly total: number | undefined;
-  readonly matched: number | undefined;
-  readonly unmatched: number | undefined;
-  /** Records a second. */
-  readonly rate: number | undefined;
-  readonly etaMs: number | undefined;
-  readonly elapsedMs: number | undefined;
-  readonly message: string | undefined;
-  readonly error: EventMap['job.failed']['error'] | undefined;
-  /** RFC 3339. */
-  readonly retryAt: string | undefined;
-  /** The event that said so last. */
-  readonly last: ChannelEvent | undefined;
+  readonly percent?: number | undefined;
+  /** Counted from 1. */
+  readonly attempt: number;
+  /** What the last event of each type said, of the last attempt. */
+  readonly started?: EventMap['job.started'] | undefined;
+  readonly progress?: EventMap['job.progress'] | undefined;
+  readonly completed?: EventMap['job.completed'] | undefined;
+  readonly failed?: EventMap['job.failed'] | undefined;
 }
 
 export interface JobProgressOptions<T> extends SkipOption, FromOption, SelectOptions<JobProgress, T> {
@@ -48,7 +34,7 @@ export interface JobProgressOptions<T> extends SkipOption, FromOption, SelectOpt
  */
 export function useJobProgress<T = JobProgress>(jobId: string, options: JobProgressOptions<T> = {}): T {
   const { channel = `jobs:${jobId}`, stalledAfterMs = 10_000, from = '0', skip } = options;
-  const key = skip ? null : ['job', channel, jobId, stalledAfterMs, fromKey({ from })].join('\n');
+  const key = skip ? null : JSON.stringify(['job', channel, jobId, stalledAfterMs, from]);
   const source = useMemo(
     () => jobSource(channel, jobId, from, stalledAfterMs),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the key holds everything
@@ -60,7 +46,7 @@ export function useJobProgress<T = JobProgress>(jobId: string, options: JobProgr
 function jobSource(channel: string, jobId: string, from: NonNullable<FromOption['from']>, stalledAfterMs: number): Source<JobProgress> {
   return {
     initial: UNKNOWN,
-    open(client, set) {
+    feed(client, set) {
       // One timer for the whole time: events come too often to move it for each.
       let heard = Date.now();
       const look = setInterval(() => {
@@ -85,68 +71,21 @@ function jobSource(channel: string, jobId: string, from: NonNullable<FromOption[
   };
 }
 
-const UNKNOWN: JobProgress = Object.freeze({
-  state: 'unknown',
-  stalled: false,
-  name: undefined,
-  attempt: 1,
-  phase: undefined,
-  percent: undefined,
-  processed: undefined,
-  total: undefined,
-  matched: undefined,
-  unmatched: undefined,
-  rate: undefined,
-  etaMs: undefined,
-  elapsedMs: undefined,
-  message: undefined,
-  error: undefined,
-  retryAt: undefined,
-  last: undefined,
-});
+const UNKNOWN: JobProgress = { state: 'unknown', stalled: false, attempt: 1 };
+
+/** The events of a job by their types' last word. Whoever published them has checked their data. */
+type Told = { [K in 'started' | 'progress' | 'completed' | 'failed']: EventMap[`job.${K}`] };
 
 /** A job after one more event. */
-function step(job: JobProgress, event: ChannelEvent, jobId: string): JobProgress {
-  const known = { ...job, stalled: false, last: event };
-  const over = { rate: undefined, etaMs: undefined, message: undefined };
-  if (isEvent(event, 'job.started')) {
-    const { data: d } = event;
-    if (d.job_id !== jobId) return job;
-    return { ...UNKNOWN, state: 'running', last: event, name: d.name ?? job.name, attempt: d.attempt ?? 1, total: d.total };
-  }
-  if (isEvent(event, 'job.progress')) {
-    const { data: d } = event;
-    if (d.job_id !== jobId) return job;
-    const total = d.total ?? job.total;
-    return {
-      ...known,
-      state: 'running',
-      attempt: d.attempt ?? job.attempt,
-      phase: d.phase ?? job.phase,
-      processed: d.processed,
-      total,
-      percent: d.percent ?? (total ? Math.min(100, (100 * (d.processed ?? 0)) / total) : undefined),
-      matched: d.matched ?? job.matched,
-      unmatched: d.unmatched ?? job.unmatched,
-      rate: d.rate,
-      etaMs: d.eta_ms,
-      elapsedMs: d.elapsed_ms,
-      message: d.message,
-      error: undefined,
-      retryAt: undefined,
-    };
-  }
-  if (isEvent(event, 'job.completed')) {
-    const { data: d } = event;
-    if (d.job_id !== jobId) return job;
-    const counts = { processed: d.processed ?? job.processed, matched: d.matched ?? job.matched, unmatched: d.unmatched ?? job.unmatched };
-    return { ...known, ...over, ...counts, state: 'completed', percent: 100, elapsedMs: d.duration_ms ?? job.elapsedMs, error: undefined };
-  }
-  if (isEvent(event, 'job.failed')) {
-    const { data: d } = event;
-    if (d.job_id !== jobId) return job;
-    const state = d.will_retry ? 'retrying' : 'failed';
-    return { ...known, ...over, state, error: d.error, retryAt: d.retry_at, elapsedMs: d.duration_ms ?? job.elapsedMs };
-  }
-  return job;
+function step(before: JobProgress, { type, data }: ChannelEvent, jobId: string): JobProgress {
+  const kind = /^job\.(started|progress|completed|failed)$/.exec(type)?.[1] as keyof Told | undefined;
+  const said = data as EventMap['job.progress'] | null;
+  if (!kind || said?.job_id !== jobId) return before;
+  const base = kind === 'started' ? UNKNOWN : before;
+  const job: JobProgress = { ...base, stalled: false, attempt: said.attempt ?? base.attempt, [kind]: data };
+  if (kind === 'failed') return { ...job, state: job.failed?.will_retry ? 'retrying' : 'failed' };
+  if (kind === 'completed') return { ...job, state: kind, percent: 100, failed: undefined };
+  const total = said.total ?? job.started?.total;
+  const percent = said.percent ?? (total && Math.min(100, (100 * (said.processed ?? 0)) / total));
+  return { ...job, state: 'running', percent, failed: undefined, completed: undefined };
 }

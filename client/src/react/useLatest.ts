@@ -1,10 +1,8 @@
 import { useMemo } from 'react';
 import type { ChannelEvent, EventType } from '../types/index.js';
 import type { Events } from './register.js';
-import type { Source } from './shared.js';
-import { fromKey } from './subscribing.js';
 import type { FromOption, SelectOptions, SkipOption } from './types.js';
-import { useShared } from './useShared.js';
+import { useShared, type Source } from './useShared.js';
 
 export interface LatestOptions<E, T> extends SkipOption, FromOption, SelectOptions<E | undefined, T> {
   /** Only events about this. */
@@ -26,11 +24,11 @@ export function useLatest<T = ChannelEvent | undefined>(
 ): T;
 export function useLatest<T>(channel: string, options: LatestOptions<ChannelEvent, T> & { type?: string | undefined } = {}): T {
   const { type, subject, skip, from } = options;
-  const key = skip ? null : ['latest', channel, type, subject, fromKey(options)].join('\n');
+  const key = skip ? null : JSON.stringify(['latest', channel, type, subject, from]);
   const source = useMemo<Source<ChannelEvent | undefined>>(
     () => ({
       initial: undefined,
-      open(client, set) {
+      feed(client, set) {
         const subscription = client.subscribe(
           channel,
           (event) => {

@@ -1,17 +1,16 @@
 import { useMemo } from 'react';
 import type { Members, PresenceStatus } from '../types/index.js';
-import type { Source } from './shared.js';
 import type { SelectOptions, SkipOption } from './types.js';
-import { useShared } from './useShared.js';
+import { useShared, type Source } from './useShared.js';
 
-const UNKNOWN: Members<never> = Object.freeze({
+const UNKNOWN: Members<never> = {
   known: false,
   count: 0,
   sessions: 0,
-  members: Object.freeze([]) as readonly never[],
+  members: [],
   stale: false,
   error: undefined,
-});
+};
 
 /** Who is in a channel, without being there. `S` is what they say of themselves; nothing checks it. */
 export function useMembers<S = PresenceStatus, T = Members<S>>(
@@ -21,7 +20,7 @@ export function useMembers<S = PresenceStatus, T = Members<S>>(
   const source = useMemo<Source<Members<S>>>(
     () => ({
       initial: UNKNOWN,
-      open(client, set) {
+      feed(client, set) {
         const handle = client.presence<S>(channel);
         const take = (): void => set(() => handle.getMembers());
         const undo = handle.onMembers(take);

@@ -2,10 +2,8 @@ import { useMemo } from 'react';
 import type { EventMap } from '../events/index.js';
 import { isEvent } from '../guard.js';
 import type { ChannelEvent } from '../types/index.js';
-import type { SharedStore, Source } from './shared.js';
-import { fromKey } from './subscribing.js';
 import type { FromOption, SelectOptions, SkipOption } from './types.js';
-import { useShared } from './useShared.js';
+import { useShared, type Source } from './useShared.js';
 
 type Raised = EventMap['notification.raised'];
 
@@ -45,25 +43,31 @@ export function useNotifications<T = NotificationList>(
   options: NotificationOptions<T> = {},
 ): { readonly notifications: T } & NotificationActions {
   const { channel = 'notifications:ops', limit = 50, from = '0', skip } = options;
-  const key = skip ? null : ['notifications', channel, limit, fromKey({ from })].join('\n');
+  const key = skip ? null : JSON.stringify(['notifications', channel, limit, from]);
   const source = useMemo(
     () => notificationSource(channel, from, limit),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the key holds everything
     [key],
   );
-  const [notifications, store] = useShared(key, source, options);
-  const actions = useMemo(() => actionsOn(store), [store]);
+  const [notifications, change] = useShared(key, source, options);
+  const actions = useMemo<NotificationActions>(
+    () => ({
+      markRead: (id) => change(({ items }) => list(items.map((n) => (n.read || (id ?? n.id) !== n.id ? n : { ...n, read: true })))),
+      dismiss: (id) => change(({ items }) => list(items.filter((n) => (id ?? n.id) !== n.id))),
+    }),
+    [change],
+  );
   return { notifications, ...actions };
 }
 
-const NONE: NotificationList = Object.freeze({ items: Object.freeze([]) as readonly Notification[], unread: 0 });
-
 const list = (items: readonly Notification[]): NotificationList => ({ items, unread: items.filter((n) => !n.read).length });
+
+const NONE = list([]);
 
 function notificationSource(channel: string, from: NonNullable<FromOption['from']>, limit: number): Source<NotificationList> {
   return {
     initial: NONE,
-    open(client, set) {
+    feed(client, set) {
       const subscription = client.subscribe(
         channel,
         (event) => {
@@ -77,13 +81,5 @@ function notificationSource(channel: string, from: NonNullable<FromOption['from'
       );
       return () => subscription.close();
     },
-  };
-}
-
-function actionsOn(store: () => SharedStore<NotificationList> | undefined): NotificationActions {
-  const all = (id: string | undefined, n: Notification): boolean => id === undefined || n.id === id;
-  return {
-    markRead: (id) => store()?.change(({ items }) => list(items.map((n) => (all(id, n) && !n.read ? { ...n, read: true } : n)))),
-    dismiss: (id) => store()?.change(({ items }) => list(items.filter((n) => !all(id, n)))),
   };
 }

@@ -1,56 +1,42 @@
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import type { TallywireError } from '../error.js';
-import type { PresenceHandle, PresenceStatus } from '../types/index.js';
+import type { PresenceStatus } from '../types/index.js';
 import { useClient } from './context.js';
+import { endLater, keep } from './later.js';
 import type { SkipOption } from './types.js';
 import { useNewest } from './useNewest.js';
 
-/** What `usePresence` returns. */
-export interface OwnPresence<S> {
-  /** The gateway refused it, or the change before this one; null once all is well. */
-  error: TallywireError | null;
-  /** Says something else, until the component gives another status. */
-  update(status: S | null): Promise<void>;
-}
-
 /**
  * Makes the user present in a channel for as long as the component is mounted, and says what the user is
- * looking at. A status that is another object with the same content is the same.
+ * looking at. A status with the same content is the same; null takes it away. The result says why the gateway refused, or null.
  */
-export function usePresence<S = PresenceStatus>(channel: string, status?: S | null, options: SkipOption = {}): OwnPresence<S> {
+export function usePresence<S = PresenceStatus>(
+  channel: string,
+  status?: S | null,
+  { skip }: SkipOption = {},
+): { readonly error: TallywireError | null } {
   const client = useClient();
   const [error, setError] = useState<TallywireError | null>(null);
-  const handle = useRef<PresenceHandle<S> | null>(null);
   const newest = useNewest(status);
-  const { skip } = options;
-
-  const told = useCallback((done: Promise<void>) => {
-    const of = handle.current;
-    const unlessOver = (e: TallywireError | null) => handle.current === of && setError(e);
-    void done.then(() => unlessOver(null), unlessOver);
-  }, []);
+  const text = JSON.stringify(status);
+  const handle = useMemo(() => client.presence<S>(channel), [client, channel]);
 
   useEffect(() => {
     if (skip) return;
-    const here = client.presence<S>(channel);
-    handle.current = here;
-    told(here.enter(newest.current));
+    let over = false;
+    const told = (e: TallywireError | null): void => void (over || setError(e));
+    const { current } = newest;
+    (current === undefined ? handle.enter() : handle.update(current)).then(() => told(null), told);
     return () => {
-      handle.current = null;
-      setError(null);
-      // Later, so that a component that comes in its place, or StrictMode, makes no leave and no join.
-      setTimeout(() => void here.leave().catch(() => {}));
+      over = true;
     };
-  }, [client, channel, skip, newest, told]);
+  }, [handle, skip, text, newest]);
 
-  const text = status === undefined ? undefined : JSON.stringify(status);
-  const entered = useRef<string | undefined>(undefined);
   useEffect(() => {
-    const changed = text !== undefined && entered.current !== undefined && text !== entered.current;
-    entered.current = text;
-    if (changed && handle.current) told(handle.current.update(newest.current ?? null));
-  }, [text, newest, told]);
+    if (skip) return;
+    keep(handle);
+    return () => endLater(handle, () => handle.leave().catch(() => {}));
+  }, [handle, skip]);
 
-  const update = useCallback((next: S | null) => handle.current?.update(next) ?? Promise.resolve(), []);
-  return { error, update };
+  return { error };
 }

@@ -1,13 +1,6 @@
 import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
+import type { Readable } from './store.js';
 import type { SelectOptions } from './types.js';
-
-/** A store as React reads it. */
-export interface Readable<S> {
-  listen(listener: () => void): () => void;
-  get(): S;
-  /** What servers and the first render in a browser show. */
-  initial: S;
-}
 
 const same = (state: unknown): unknown => state;
 

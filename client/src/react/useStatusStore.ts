@@ -1,10 +1,10 @@
 import { useMemo } from 'react';
 import type { ConnectionStatus } from '../types/index.js';
 import { useClient } from './context.js';
-import type { Readable } from './useSelected.js';
+import type { Readable } from './store.js';
 
 /** What is said of a connection on servers. */
-export const IDLE: ConnectionStatus = Object.freeze({
+export const IDLE: ConnectionStatus = {
   status: 'idle',
   transport: null,
   latencyMs: null,
@@ -13,7 +13,7 @@ export const IDLE: ConnectionStatus = Object.freeze({
   user: null,
   session: '',
   gateway: null,
-});
+};
 
 /** The client's status as a store. */
 export function useStatusStore(): Readable<ConnectionStatus> {

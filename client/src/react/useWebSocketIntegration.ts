@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type {
   ChannelEvent,
   Client,
@@ -13,11 +13,11 @@ import type {
   Subscription,
 } from '../types/index.js';
 import { useClient } from './context.js';
-import { forget, nextFrame } from './frame.js';
 import type { Events } from './register.js';
+import { frameStore } from './store.js';
 import { dispatch, fromKey, subscribeOptions, type Handlers, type SubscribingOptions } from './subscribing.js';
 import { useNewest } from './useNewest.js';
-import { useSelected, type Readable } from './useSelected.js';
+import { useSelected } from './useSelected.js';
 import { useStatusStore } from './useStatusStore.js';
 import { useTracked } from './useTracked.js';
 
@@ -26,8 +26,8 @@ export interface IntegrationOptions<T> extends SubscribingOptions {
   channels?: readonly string[] | undefined;
   /** Called with every event of the channels, once and in order. */
   onEvent?: Handlers | undefined;
-  /** Picks `value` from each event; undefined leaves it as it is. Shown at most once a frame: for every event there is `onEvent`. */
-  select?: ((event: ChannelEvent, before: T | undefined) => T | undefined) | undefined;
+  /** Picks `value` from each event; null and undefined leave it as it is. Shown at most once a frame: for every event there is `onEvent`. */
+  select?: ((event: ChannelEvent, before: T | undefined) => T | null | undefined) | undefined;
   equal?: ((a: T | undefined, b: T | undefined) => boolean) | undefined;
 }
 
@@ -58,14 +58,8 @@ export function useWebSocketIntegration<T = ChannelEvent>(options: IntegrationOp
 }
 
 function useActions(client: Client<Events>): IntegrationActions {
-  const open = useRef(new Set<Subscription>());
-  useEffect(() => {
-    const subscriptions = open.current;
-    return () => {
-      for (const one of subscriptions) one.close();
-      subscriptions.clear();
-    };
-  }, [client]);
+  const open = useRef(new Set<() => void>());
+  useEffect(() => () => open.current.forEach((close) => close()), [client]);
   return useMemo(
     () => ({
       client,
@@ -74,16 +68,12 @@ function useActions(client: Client<Events>): IntegrationActions {
       reconnect: () => client.reconnect(),
       subscribe(channel, handler, o) {
         const one = client.subscribe(channel, handler, o);
-        open.current.add(one);
-        return {
-          channel,
-          getState: () => one.getState(),
-          onState: (listener) => one.onState(listener),
-          close() {
-            open.current.delete(one);
-            one.close();
-          },
+        const close = (): void => {
+          open.current.delete(close);
+          one.close();
         };
+        open.current.add(close);
+        return { ...one, close };
       },
     }),
     [client],
@@ -93,7 +83,7 @@ function useActions(client: Client<Events>): IntegrationActions {
 /** Follows the channels of the options, and returns what they select. */
 function useChannels<T>(client: Client<Events>, options: IntegrationOptions<T>): T | undefined {
   const newest = useNewest(options);
-  const store = useMemo(() => new ValueStore<T>(), []);
+  const [store] = useState(() => frameStore<T | undefined>(undefined));
   const { channels = [], skip } = options;
   const names = skip ? '' : [...new Set(channels)].sort().join('\n');
   const from = fromKey(options);
@@ -110,54 +100,22 @@ function useChannels<T>(client: Client<Events>, options: IntegrationOptions<T>):
       if (open.current.has(channel)) continue;
       const take = (event: ChannelEvent): void => {
         const { onEvent, select = same } = newest.current;
-        try {
-          dispatch(onEvent, event);
-        } finally {
-          const picked = select(event, store.next) as T | undefined;
-          if (picked !== undefined) store.set(picked);
-        }
+        store.set((before) => (select(event, before) as T | undefined) ?? before);
+        dispatch(onEvent, event); // last, since it may throw
       };
       open.current.set(channel, client.subscribe(channel, take, subscribeOptions(newest)));
     }
   }, [client, names, from, newest, store]);
 
-  useEffect(() => {
-    const subscriptions = open.current;
-    return () => {
-      for (const one of subscriptions.values()) one.close();
-      subscriptions.clear();
-    };
-  }, [client, from]);
+  useEffect(
+    () => () => {
+      open.current.forEach((one) => one.close());
+      open.current.clear();
+    },
+    [client, from],
+  );
 
   return useSelected<T | undefined, T | undefined>(store, { equal: options.equal });
 }
 
 const same = (event: unknown): unknown => event;
-
-/** The newest value, shown once a frame. */
-class ValueStore<T> implements Readable<T | undefined> {
-  readonly initial = undefined;
-  next: T | undefined;
-  #shown: T | undefined;
-  readonly #listeners = new Set<() => void>();
-
-  readonly get = (): T | undefined => this.#shown;
-
-  readonly listen = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-      forget(this.#show);
-    };
-  };
-
-  set(value: T): void {
-    this.next = value;
-    nextFrame(this.#show);
-  }
-
-  readonly #show = (): void => {
-    this.#shown = this.next;
-    for (const listener of this.#listeners) listener();
-  };
-}

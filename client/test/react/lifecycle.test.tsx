@@ -133,5 +133,5 @@ describe('memory', () => {
     await drain();
     expect(client.left).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
-  });
+  }, 60_000);
 });

@@ -2,7 +2,7 @@
 import { act, cleanup } from '@testing-library/react';
 import { Activity, startTransition, useState, type ReactNode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { shallow, useConnectionStatus, useJobProgress, useLatest, useMembers, useNotifications } from '../../src/react/index.js';
+import { shallow, useConnectionStatus, useJobProgress, useLatest, useMembers, useNotifications, type NotificationActions } from '../../src/react/index.js';
 import { frame, later, mount } from './harness.js';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -213,7 +213,7 @@ describe('useMembers', () => {
 describe('useJobProgress', () => {
   function Job(): ReactNode {
     const job = useJobProgress('1', { stalledAfterMs: 4_000 });
-    return `${job.state} ${job.percent ?? '-'} ${job.attempt} ${job.stalled ? 'stalled' : ''} ${job.error?.code ?? ''}`.trim();
+    return `${job.state} ${job.percent ?? '-'} ${job.attempt} ${job.stalled ? 'stalled' : ''} ${job.failed?.error.code ?? ''}`.trim();
   }
   const text = (c: Element): string => c.textContent ?? '';
 
@@ -262,11 +262,12 @@ describe('useJobProgress', () => {
 
 describe('useNotifications', () => {
   it('keeps the newest, counts what is unread, and agrees between components', () => {
-    let actions: ReturnType<typeof useNotifications> | undefined;
+    let actions: NotificationActions | undefined;
     let badge = 0;
     function List(): ReactNode {
-      actions = useNotifications({ limit: 3 });
-      return actions.notifications.items.map((n) => `${n.id}${n.read ? '' : '*'}`).join(' ');
+      const mine = useNotifications({ limit: 3 });
+      actions = mine;
+      return mine.notifications.items.map((n) => `${n.id}${n.read ? '' : '*'}`).join(' ');
     }
     function Badge(): ReactNode {
       badge++;

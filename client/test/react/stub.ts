@@ -175,6 +175,7 @@ export class StubClient implements Client<Events> {
         return Promise.resolve();
       },
       update: (status) => {
+        if (!handles.size) this.presenceLog.push(`join ${channel}`);
         handles.add(handle);
         this.presenceLog.push(`status ${JSON.stringify(status)}`);
         return Promise.resolve();
