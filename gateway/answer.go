@@ -13,13 +13,21 @@ import (
 
 // answerJSON answers with JSON in which events stand as they were published, '<' and all.
 func answerJSON(c echo.Context, status int, v any) error {
+	body, err := encodeJSON(v)
+	if err != nil {
+		return err
+	}
+	return c.JSONBlob(status, body) //nolint:wrapcheck // echo
+}
+
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
+		return nil, fmt.Errorf("encode the answer: %w", err)
 	}
-	return c.JSONBlob(status, b.Bytes()) //nolint:wrapcheck // echo
+	return b.Bytes(), nil
 }
 
 // notModified sets an answer's entity tag and reports whether the client has that already, so that 304 is the

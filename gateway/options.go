@@ -60,8 +60,13 @@ type Options struct {
 
 	// Ping is the silence after which the gateway pings a client (25 s).
 	Ping time.Duration
-	// DrainWindow is how long the connections of a gateway that ends are spread over (5 s).
+	// DrainWait is how long a gateway that ends serves on, not ready, until load balancers have noticed (0).
+	// DrainWindow is how long the moves of its connections are spread over after that (5 s).
+	DrainWait   time.Duration
 	DrainWindow time.Duration
+	// MaxConnectionAge is how long a WebSocket or an event stream lasts, give or take a tenth, until its
+	// client is told to move: so that gateways that were added get their share (0: for ever).
+	MaxConnectionAge time.Duration
 	// Flushers is how many goroutines write (GOMAXPROCS).
 	Flushers int
 	// Relay bounds what is kept in memory of each channel.
@@ -94,6 +99,9 @@ type Limits struct {
 	Errors int
 	// Connections is how many connections the gateway takes (unlimited).
 	Connections int
+	// Rate is how many WebSockets and event streams a second the gateway takes, in bursts of as many
+	// (unlimited).
+	Rate int
 }
 
 func (o *Options) setDefaults() {
@@ -131,6 +139,10 @@ func (o *Options) validate() error {
 		return fmt.Errorf("limit of a frame: must be at least 4096 bytes, is %d", o.Limits.Frame)
 	case o.CookieSameSite < http.SameSiteLaxMode || o.CookieSameSite > http.SameSiteNoneMode:
 		return fmt.Errorf("SameSite of the cookie: must be Strict, Lax or None, is %d", o.CookieSameSite)
+	case o.MaxConnectionAge != 0 && o.MaxConnectionAge < time.Second:
+		return fmt.Errorf("age of a connection: must be at least 1s, or 0 for no limit, is %s", o.MaxConnectionAge)
+	case o.DrainWait < 0 || o.DrainWindow < 0 || o.Limits.Rate < 0:
+		return errors.New("drain and rate: must not be negative")
 	case o.Ping < time.Second:
 		return fmt.Errorf("ping interval: must be at least 1s, is %s", o.Ping)
 	}

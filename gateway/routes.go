@@ -35,6 +35,10 @@ func (g *Gateway) routes() http.Handler {
 	e.GET(pathReady, g.readyz)
 	e.GET("/openapi.json", echo.WrapHandler(g.contract.OpenAPI))
 	e.GET("/asyncapi.json", echo.WrapHandler(g.contract.AsyncAPI))
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		e.Add(method, "/schemas", g.listSchemas)
+		e.Add(method, "/schemas/:type", g.schema)
+	}
 	e.GET("/v1/ws", g.upgrade)
 	e.GET("/v1/sse", g.sse)
 	e.POST("/v1/sse", g.sse)
