@@ -2,6 +2,8 @@ package chart_test
 
 import (
 	"flag"
+	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,6 +21,12 @@ const (
 )
 
 var update = flag.Bool("update", false, "write what the tests compare with")
+
+// TestMain turns off what Helm logs of values of the wrong type: they are errors a moment later.
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard)
+	os.Exit(m.Run())
+}
 
 // load reads the chart. Rendering does not change it.
 func load(t *testing.T) *helm.Chart {

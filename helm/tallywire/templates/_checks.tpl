@@ -57,6 +57,17 @@ once, and each line begins with the key.
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.hostnames) -}}
   {{- $wrong = append $wrong "httpRoute.hostnames: name at least one: gateways answer only to the names that they know" -}}
 {{- end -}}
+{{- $alerts := include "tallywire.alertNames" . | fromYamlArray -}}
+{{- range $v.metrics.prometheusRule.disabled -}}
+  {{- if not (has . $alerts) -}}
+    {{- $wrong = append $wrong (printf "metrics.prometheusRule.disabled: there is no alert %s: there are %s" . (join ", " $alerts)) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $v.extraEnv -}}
+  {{- if has .name (list "TALLYWIRE_AUTH_SECRET" "TALLYWIRE_REDIS" "TALLYWIRE_LISTEN" "TALLYWIRE_ADMIN_LISTEN" "TALLYWIRE_DRAIN_WAIT" "TALLYWIRE_DRAIN_WINDOW") -}}
+    {{- $wrong = append $wrong (printf "extraEnv: sets %s, which has a value of its own" .name) -}}
+  {{- end -}}
+{{- end -}}
 {{- if $wrong -}}
   {{- fail (printf "the values do not fit together:\n  - %s\n" (join "\n  - " $wrong)) -}}
 {{- end -}}

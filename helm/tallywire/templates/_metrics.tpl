@@ -57,3 +57,12 @@ metricRelabelings:
 {{- end -}}
 {{- toYaml $groups -}}
 {{- end }}
+
+{{/* The names of all alerts, as a YAML list. */}}
+{{- define "tallywire.alertNames" -}}
+{{- $names := list -}}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+  {{- range .rules }}{{ $names = append $names .alert }}{{ end -}}
+{{- end -}}
+{{- toYaml $names -}}
+{{- end }}
