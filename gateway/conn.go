@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	mathrand "math/rand/v2"
 	"net"
 	"runtime/debug"
 	"strings"
@@ -50,6 +51,8 @@ type conn struct {
 	lastWrite int64
 	due       int64  // when flusher.later has it, 0 when it has not
 	deadline  int64  // for `connect`; 0 once connected
+	leave     int64  // when it is closed, since its client was told to move; 0 for never
+	retire    int64  // when it has lasted as long as it may; 0 for never
 	pending   int    // channels of a poll that are being opened; nothing is written before they are
 	idle      func() // called when there was nothing to write, if set
 }
@@ -64,6 +67,9 @@ func (g *Gateway) newConn(t transport, out outlet, remote, agent string) *conn {
 	}
 	c.session = session{conn: c, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
 	c.lastRead.Store(now)
+	if age := g.options.MaxConnectionAge; age > 0 && (t == transportWebSocket || t == transportSSE) {
+		c.retire = now + int64(age) - int64(age)/10 + mathrand.Int64N(int64(age)/5+1) //nolint:gosec // jitter
+	}
 	return c
 }
 

@@ -1,42 +1,244 @@
 package gateway
 
 import (
+	"container/heap"
+	"context"
+	"errors"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
-// drain tells every connection to move, each after its own part of the window, and closes at the end
-// of the window those that are still there.
-func (g *Gateway) drain() {
-	g.refuseNew()
-	window := g.options.DrainWindow
-	g.options.Log.Info().Str("event", "drain_started").Dur("window", window).
-		Int64("connections", g.open.Load()).Msg("draining")
+// ErrDraining is returned for a drain while one is under way or done.
+var ErrDraining = errors.New("the gateway is draining already")
+
+// ErrEnding is returned for a drain, or the end of one, when the gateway is about to end.
+var ErrEnding = errors.New("the gateway is ending")
+
+// leaveAfter is how long after its time a client that was told to move may take until its connection is
+// closed: to open the next one, resume, and close the old one itself.
+const leaveAfter = 3 * time.Second
+
+// Drain is how the connections of a gateway are moved away.
+//
+//	Wait     not ready, and serving as before, until load balancers have noticed
+//	Window   no new connections; those that are here are told to move, evenly spread over the window
+//	after    those that are still here are closed with 1012, each a few seconds after its own time
+type Drain struct {
+	Wait, Window time.Duration
+}
+
+// drainer drains a gateway: for an operator, who can take that back, or for good.
+type drainer struct {
+	gateway *Gateway
+	force   chan struct{} // closed when the rest is to be closed at once
+
+	mu      sync.Mutex         // guards the following
+	cancel  context.CancelFunc // of the operator's drain; nil where there is none
+	ended   chan struct{}      // closed when its goroutine has
+	since   time.Time          // when the gateway became not ready
+	ending  bool               // for good
+	forceOf sync.Once
+}
+
+// StartDrain begins to drain the gateway, which goes on to run. It returns at once.
+func (g *Gateway) StartDrain(o Drain) error { return g.drainer.start(o) }
+
+// UndoDrain ends a drain that StartDrain began: the gateway is ready again and takes connections. Clients
+// that were told to move move all the same.
+func (g *Gateway) UndoDrain() error { return g.drainer.undo() }
+
+// Force ends the drain of a gateway that is ending: what is left is closed at once.
+func (g *Gateway) Force() {
+	g.drainer.forceOf.Do(func() { close(g.drainer.force) })
+}
+
+func (d *drainer) start(o Drain) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.ending:
+		return ErrEnding
+	case d.cancel != nil:
+		return ErrDraining
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel, d.ended, d.since = cancel, make(chan struct{}), time.Now()
+	d.gateway.leaving.Store(true)
+	go func(ended chan struct{}) {
+		defer close(ended)
+		d.run(ctx, o)
+	}(d.ended)
+	return nil
+}
+
+// stop ends the operator's drain, if there is one, and waits for that.
+func (d *drainer) stop() (since time.Time) {
+	d.mu.Lock()
+	cancel, ended, since := d.cancel, d.ended, d.since
+	d.cancel = nil
+	d.mu.Unlock()
+	if cancel == nil {
+		return time.Time{}
+	}
+	cancel()
+	<-ended
+	return since
+}
+
+func (d *drainer) undo() error {
+	d.mu.Lock()
+	ending, none := d.ending, d.cancel == nil
+	d.mu.Unlock()
+	switch {
+	case ending:
+		return ErrEnding
+	case none:
+		return nil
+	}
+	d.stop()
+	g := d.gateway
 	for _, f := range g.flushers {
 		f.call(func() {
 			for _, c := range f.conns {
-				c.out.move(f, time.Duration(rand.Int64N(int64(window))))
+				c.leave = 0
 			}
 		})
 	}
-	deadline := time.NewTimer(window + window/4)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for g.open.Load() > 0 {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			g.closeAll()
-			return
-		}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ending || d.cancel != nil {
+		return nil // another one has begun meanwhile
 	}
-	g.closeAll() // what is kept of sessions between their requests
+	g.takeNew()
+	g.leaving.Store(false)
+	g.options.Log.Info().Str("event", "drain_undone").Msg("the gateway takes connections again")
+	return nil
 }
 
-// closeAll closes every connection with 1012.
+// finish drains for good and closes what is left.
+func (d *drainer) finish(o Drain) {
+	d.mu.Lock()
+	d.ending = true
+	d.mu.Unlock()
+	since := d.stop()
+	d.gateway.leaving.Store(true)
+	if !since.IsZero() { // load balancers know since then
+		o.Wait = max(0, o.Wait-time.Since(since))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-d.force:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	d.run(ctx, o)
+	cancel()
+	<-stopped
+	d.gateway.closeAll()
+}
+
+// abandon ends what an operator began, for good, and drains nothing.
+func (d *drainer) abandon() {
+	d.mu.Lock()
+	d.ending = true
+	d.mu.Unlock()
+	d.stop()
+}
+
+// run drains until nobody is left, the time is over, or ctx ends.
+func (d *drainer) run(ctx context.Context, o Drain) {
+	g := d.gateway
+	began := time.Now()
+	g.counters.Drains.Add(1)
+	g.options.Log.Info().Str("event", "drain_started").Dur("wait_ms", o.Wait).Dur("window_ms", o.Window).
+		Int64("connections", g.open.Load()).Msg("draining")
+	if !pause(ctx, o.Wait) {
+		return
+	}
+	g.refuseNew()
+	before := g.open.Load()
+	g.moveAll(o.Window)
+	patience := time.NewTimer(o.Window + leaveAfter + time.Second)
+	defer patience.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	say := time.NewTicker(drainReport)
+	defer say.Stop()
+	for g.open.Load() > 0 {
+		select {
+		case <-look.C:
+			continue
+		case <-say.C:
+			g.options.Log.Info().Str("event", "draining").Int64("left", g.open.Load()).Int64("before", before).
+				Dur("took_ms", time.Since(began)).Msg("draining")
+			continue
+		case <-patience.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	g.options.Log.Info().Str("event", "drain_ended").Int64("left", g.open.Load()).Int64("before", before).
+		Dur("took_ms", time.Since(began)).Msg("drained")
+}
+
+// drainReport is how often the log says what is left.
+const drainReport = 5 * time.Second
+
+// pause waits, and reports whether ctx did not end meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// moveAll tells every connection to move, each in its own part of the window: clients that obey reconnect
+// at an even pace, and so are those closed that do not.
+func (g *Gateway) moveAll(window time.Duration) {
+	for _, f := range g.flushers {
+		f.call(func() {
+			if len(f.conns) == 0 {
+				return
+			}
+			part := float64(window) / float64(len(f.conns))
+			for i, c := range f.conns {
+				c.move(time.Duration((float64(i) + rand.Float64()) * part)) //nolint:gosec // jitter
+			}
+		})
+	}
+}
+
+// move tells the client to open its next connection after a time, and closes this one a little later. It is
+// called in the flusher's goroutine.
+func (c *conn) move(after time.Duration) {
+	if c.transport == transportCommands || c.closing.Load() || c.leave != 0 {
+		return
+	}
+	c.gateway.counters.Moved.Add(1)
+	c.leave = c.flusher.pass + int64(after+c.out.move(after))
+	heap.Push(&c.flusher.later, later{at: c.leave, conn: c, leave: true})
+}
+
+// overdue closes a connection whose time to leave has come.
+func (c *conn) overdue() {
+	c.leave = 0
+	c.gateway.counters.Leftovers.Add(1)
+	c.shut(wire.CloseRestart, "gateway is restarting")
+}
+
+// closeAll closes every connection with 1012, and what is kept of sessions between their requests.
 func (g *Gateway) closeAll() {
 	g.refuseNew()
 	for _, f := range g.flushers {

@@ -147,6 +147,10 @@ func (f *flusher) once() {
 	}
 	for len(f.later) > 0 && f.later[0].at <= f.pass {
 		switch l := heap.Pop(&f.later).(later); { //nolint:forcetypeassert // the heap holds nothing else
+		case l.leave:
+			if l.conn.leave == l.at && !l.conn.removed {
+				l.conn.overdue()
+			}
 		case l.tap != nil:
 			l.tap.due = false
 			f.serve(l.tap)
@@ -323,9 +327,10 @@ func (f *flusher) tellHealth(c *conn, h broker.Health) {
 
 // later is something to do at a time.
 type later struct {
-	at   int64
-	tap  *tap
-	conn *conn
+	at    int64
+	tap   *tap
+	conn  *conn
+	leave bool // the connection is to be closed
 }
 
 // laterHeap implements heap.Interface, earliest first.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/broker/relay"
@@ -36,8 +37,11 @@ type Gateway struct {
 	// subscriptions that are being served
 	subscriptions atomic.Int64
 	gate          sync.RWMutex // held for reading while a connection is taken, for writing to stop that
-	draining      atomic.Bool
+	draining      atomic.Bool // takes no connections
+	leaving       atomic.Bool // is not ready
+	drainer       drainer
 	started       time.Time
+	arrivals      *rate.Limiter // of connections that last
 
 	healthMu sync.Mutex // serialises notices of the broker's health
 	healthy  bool       // as the connections were told
@@ -60,6 +64,9 @@ type Counters struct {
 	Blocked       atomic.Uint64 // writes that met a full socket
 	SlowConsumers atomic.Uint64 // connections closed because a write took too long
 	Panics        atomic.Uint64 // panics caught in one connection
+	Drains        atomic.Uint64 // drains begun
+	Moved         atomic.Uint64 // connections told to move
+	Leftovers     atomic.Uint64 // connections closed since they had not moved in time
 }
 
 // New returns a gateway. It serves nothing before Run.
@@ -69,6 +76,11 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{options: o, started: time.Now()}
+	g.arrivals = rate.NewLimiter(rate.Inf, 0)
+	if r := o.Limits.Rate; r > 0 {
+		g.arrivals = rate.NewLimiter(rate.Limit(r), r)
+	}
+	g.drainer.gateway, g.drainer.force = g, make(chan struct{})
 	var err error
 	if g.contract, err = newContract(&o); err != nil {
 		return nil, err
@@ -128,8 +140,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer g.options.Auth.OnRevoke(g.sweepNow)()
 	select {
 	case <-ctx.Done():
-		g.drain()
+		g.drainer.finish(Drain{Wait: g.options.DrainWait, Window: g.options.DrainWindow})
 	case <-workCtx.Done():
+		g.drainer.abandon()
 		g.closeAll()
 	}
 	g.conns.Wait()
@@ -150,12 +163,17 @@ func (g *Gateway) admit() bool {
 
 // admitConnection is admit for one that counts.
 func (g *Gateway) admitConnection() bool {
-	if limit := g.options.Limits.Connections; limit > 0 && g.open.Load() >= int64(limit) || !g.admit() {
+	if g.crowded() || !g.admit() {
 		return false
 	}
-	g.counters.Accepted.Add(1)
 	g.open.Add(1)
 	return true
+}
+
+// crowded reports whether the gateway takes no connection now.
+func (g *Gateway) crowded() bool {
+	limit := g.options.Limits.Connections
+	return g.draining.Load() || limit > 0 && g.open.Load() >= int64(limit)
 }
 
 // refuseNew stops the gateway from taking connections: all that Run has to wait for are counted.
@@ -163,6 +181,13 @@ func (g *Gateway) refuseNew() {
 	g.gate.Lock()
 	defer g.gate.Unlock()
 	g.draining.Store(true)
+}
+
+// takeNew lets connections in again after refuseNew.
+func (g *Gateway) takeNew() {
+	g.gate.Lock()
+	defer g.gate.Unlock()
+	g.draining.Store(false)
 }
 
 // sweepNow has every flusher look at its connections' deadlines and tokens at once.
@@ -174,7 +199,7 @@ func (g *Gateway) sweepNow() {
 
 // Ready reports whether the path from publish to receive works, and the gateway is not draining.
 func (g *Gateway) Ready() (ok bool, reason string) {
-	if g.draining.Load() {
+	if g.leaving.Load() || g.draining.Load() {
 		return false, "draining"
 	}
 	h := g.hub.HealthNow()

@@ -20,7 +20,6 @@ type poll struct {
 	// Owned by the flusher.
 	waited  bool        // long enough: what there is, or nothing, is the answer
 	overdue bool        // whatever the store is about to say
-	moveAt  int64       // when the poll is answered since its gateway drains; 0 for never
 	refused int         // channels that were refused
 	problem *wire.Error // the first reason
 }
@@ -83,6 +82,7 @@ func (c *conn) start(r *streamRequest) {
 	if id == "" {
 		id = rand.Text()
 	}
+	c.gateway.counters.Accepted.Add(1)
 	c.flusher.call(func() { c.flusher.add(c) })
 	c.session.begin(nil, id, r.principal)
 	c.session.subscribe(r.frame())
@@ -232,15 +232,10 @@ func (p *poll) refuse(e *wire.Error) {
 }
 
 // tick implements outlet: a poll is answered in time anyway.
-func (p *poll) tick(f *flusher, _ int64) {
-	if p.moveAt != 0 && f.pass > p.moveAt {
-		p.moveAt = 0
-		p.conn.shut(wire.CloseRestart, "gateway is restarting")
-	}
-}
+func (p *poll) tick(*flusher, int64) {}
 
-// move implements outlet: to move is to be answered.
-func (p *poll) move(f *flusher, after time.Duration) { p.moveAt = f.pass + int64(after) }
+// move implements outlet: to move is to be answered, when the time has come.
+func (p *poll) move(time.Duration) time.Duration { return 0 }
 
 // movingNow is the message of a poll that has to go on at another gateway.
 func movingNow() []byte {

@@ -18,7 +18,6 @@ import (
 type eventStream struct {
 	*mailbox
 	hint   int   // owned by the flusher: milliseconds before the next connection, to be told with the next message
-	leave  int64 // owned by the flusher: when the stream ends, since its client was told to move; 0 for never
 	beatAt int64 // owned by the flusher: when the next heartbeat is due
 }
 
@@ -29,8 +28,6 @@ const (
 	headerLastEventID = "Last-Event-ID"
 	// heartbeat is the longest silence of a stream, shorter than proxies' patience.
 	heartbeat = 15 * time.Second
-	// afterMove is how long a client that was told to move keeps its old stream at most.
-	afterMove = 2 * time.Second
 )
 
 // sse handles GET and POST /v1/sse.
@@ -49,7 +46,7 @@ func (g *Gateway) sse(e echo.Context) error {
 			Code: wire.CodeInvalidRequest, Message: "present: is a poll's; over an event stream send `presence` to /v1/commands", Path: "/present",
 		}
 	}
-	if !g.admitConnection() {
+	if !g.arrivals.Allow() || !g.admitConnection() {
 		return g.full(e)
 	}
 	s := &eventStream{mailbox: newMailbox(r.places)}
@@ -146,22 +143,17 @@ func (s *eventStream) write(_ *flusher, m message) {
 	s.hint = 0
 }
 
-// tick implements outlet: it breaks the silence, and ends the stream of a client that was told to move. A
-// peer that is gone is found by what is written to it.
+// tick implements outlet: it breaks the silence. A peer that is gone is found by what is written to it.
 func (s *eventStream) tick(f *flusher, _ int64) {
-	c := s.conn
-	switch {
-	case s.leave != 0 && f.pass > s.leave:
-		c.shut(wire.CloseRestart, "gateway is restarting")
-	case !c.blocked && f.pass-c.lastWrite > int64(heartbeat)-int64(2*sweepEvery) && f.pass > s.beatAt:
+	if c := s.conn; !c.blocked && f.pass-c.lastWrite > int64(heartbeat)-int64(2*sweepEvery) && f.pass > s.beatAt {
 		s.beatAt = f.pass + int64(heartbeat)/2
 		s.put(letter{}, true)
 	}
 }
 
 // move implements outlet.
-func (s *eventStream) move(f *flusher, after time.Duration) {
-	s.leave = f.pass + int64(after+afterMove)
-	s.hint = 1 + int(rand.Int64N(int64(afterMove/time.Millisecond))) // one that only reads comes back when it ends
+func (s *eventStream) move(after time.Duration) time.Duration {
+	s.hint = 1 + int(rand.Int64N(int64(leaveAfter/time.Millisecond))) //nolint:gosec // a client that only reads comes back when the stream ends
 	s.conn.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
+	return leaveAfter
 }

@@ -24,19 +24,15 @@ func (g *Gateway) upgrade(e echo.Context) error {
 		p.Status, p.Title = http.StatusUpgradeRequired, http.StatusText(http.StatusUpgradeRequired)
 		return writeProblem(e, p)
 	}
-	if limit := g.options.Limits.Connections; g.draining.Load() || limit > 0 && g.open.Load() >= int64(limit) {
+	if g.crowded() || !g.arrivals.Allow() {
 		return g.full(e)
 	}
-	var header *auth.Principal
-	if token := bearer(e.Request()); token != "" {
-		p, err := g.options.Auth.Authenticate(e.Request().Context(), token)
-		if err != nil {
-			g.counters.Refused.Add(1)
-			return authError(err)
-		}
-		header = p
+	header, err := g.authoriseUpgrade(e.Request())
+	if err != nil {
+		g.counters.Refused.Add(1)
+		return err
 	}
-	if !g.admit() {
+	if !g.admitConnection() {
 		return g.full(e)
 	}
 	w := &smallHijacker{ResponseWriter: e.Response().Writer}
@@ -45,6 +41,7 @@ func (g *Gateway) upgrade(e echo.Context) error {
 		CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
+		g.open.Add(-1)
 		g.conns.Done()
 		g.counters.Refused.Add(1)
 		e.Response().Committed = true // Accept has answered
@@ -81,7 +78,6 @@ func (g *Gateway) accept(ws *websocket.Conn, s *socket, remote, agent string, he
 		c.deadline = c.since + int64(g.options.Ping)
 	}
 	g.counters.Accepted.Add(1)
-	g.open.Add(1)
 	c.flusher.call(func() { c.flusher.add(c) })
 	go w.readLoop()
 }

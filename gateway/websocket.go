@@ -188,8 +188,9 @@ func (w *webSocket) tick(f *flusher, silence int64) {
 }
 
 // move implements outlet.
-func (w *webSocket) move(_ *flusher, after time.Duration) {
+func (w *webSocket) move(after time.Duration) time.Duration {
 	w.conn.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
+	return leaveAfter
 }
 
 // close implements outlet.

@@ -42,7 +42,7 @@ func startGateway(t testing.TB, id string, args ...string) *process {
 	p := &process{t: t, addr: programtest.FreeAddr(t), log: &programtest.Log{}, done: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{
 		"serve", "--listen", p.addr, "--admin-listen", "off", "--gateway-id", id,
-		"--auth-secret", secret, "--drain-window", "1s",
+		"--auth-secret", secret, "--drain-wait", "0s", "--drain-window", "1s",
 	}, args...)...)
 	p.cmd.Stderr = p.log
 	require.NoError(t, p.cmd.Start())

@@ -11,15 +11,18 @@ import (
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
+	force := make(chan struct{})
+	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
 		cancel() // ends in good order
 		<-signals
-		os.Exit(exitFailed) // whoever asks twice does not want to wait
+		close(force) // whoever asks twice does not want to wait
+		<-signals
+		os.Exit(exitFailed)
 	}()
-	p := Program{Environ: os.Environ()}
+	p := Program{Environ: os.Environ(), Force: force}
 	status := p.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	cancel()
 	os.Exit(status)

@@ -27,6 +27,8 @@ type Program struct {
 	Environ []string
 	// Listening, where set, is told the addresses of serve's listeners; admin may be nil.
 	Listening func(public, admin net.Addr)
+	// Force, where set, is closed when a program that is ending is not to wait for its clients any more.
+	Force <-chan struct{}
 }
 
 // commands is the command line.

@@ -77,7 +77,7 @@ func serve(t *testing.T, environ []string, args ...string) *running {
 	addresses := make(chan [2]net.Addr, 1)
 	p := Program{Environ: environ, Listening: func(public, admin net.Addr) { addresses <- [2]net.Addr{public, admin} }}
 	args = append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-window", "300ms", "--log-format", "json",
+		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s", "--drain-window", "300ms", "--log-format", "json",
 	}, args...)
 	r := start(t, p, args...)
 	select {

@@ -26,7 +26,7 @@ func (*serveCommand) Help() string {
 	return "Settings come from flags, TALLYWIRE_ variables, the file of --config and defaults, the first that has one. " +
 		"Namespaces are set in the file only. --print-config shows what is in effect and why.\n\n" +
 		"The first SIGTERM or SIGINT drains: the gateway is no longer ready, takes no new connections and moves its clients away. " +
-		"The second ends it at once."
+		"The second closes the rest at once, the third ends the process."
 }
 
 // Run serves until ctx ends.
@@ -55,7 +55,7 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 			r.program.Listening(public, admin)
 		}
 	}
-	s, err = server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion()})
+	s, err = server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion(), Force: r.program.Force})
 	if err != nil {
 		return err
 	}

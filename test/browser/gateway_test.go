@@ -36,7 +36,7 @@ func newGateway(t testing.TB, id, redis string) *gateway {
 		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &programtest.Log{},
 		args: []string{
 			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis,
-			"--auth-secret", secret, "--lease-ttl", "3s", "--drain-window", "500ms",
+			"--auth-secret", secret, "--lease-ttl", "3s", "--drain-wait", "0s", "--drain-window", "500ms",
 		},
 	}
 	t.Cleanup(func() {

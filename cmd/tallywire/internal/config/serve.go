@@ -37,6 +37,7 @@ type Serve struct {
 	GatewayID   string        `name:"gateway-id" group:"gateway" placeholder:"NAME" help:"Name of this gateway, unique among those of one store (default: host name and a random part)."`
 	Ping        time.Duration `group:"gateway" placeholder:"DURATION" default:"25s" help:"Silence after which a client is pinged (default ${default})."`
 	LeaseTTL    time.Duration `name:"lease-ttl" group:"gateway" placeholder:"DURATION" default:"10s" help:"How long the members of a gateway that has died stay; the same for all gateways of one store (default ${default})."`
+	DrainWait   time.Duration `group:"gateway" placeholder:"DURATION" default:"2s" help:"Time at the end in which the gateway is not ready and serves on, until load balancers have noticed (default ${default})."`
 	DrainWindow time.Duration `group:"gateway" placeholder:"DURATION" default:"5s" help:"Time over which clients are moved away at the end (default ${default})."`
 
 	MaxMessage       int           `group:"limits" placeholder:"BYTES" default:"73728" help:"Largest message of a client (default ${default})."`
@@ -45,6 +46,8 @@ type Serve struct {
 	MaxCommands      int           `group:"limits" placeholder:"N" default:"100000" help:"Frames a second of one connection (default ${default})."`
 	MaxInflight      int           `group:"limits" placeholder:"N" default:"1024" help:"Publishes of one connection that wait for the store (default ${default})."`
 	MaxErrors        int           `group:"limits" placeholder:"N" default:"100" help:"Bad frames of one connection within ten seconds (default ${default})."`
+	MaxConnectionAge time.Duration `group:"limits" placeholder:"DURATION" default:"0s" help:"How long a connection lasts, give or take a tenth, until its client is moved; 0 for no limit (default ${default})."`
+	ConnectionRate   int           `group:"limits" placeholder:"N" default:"0" help:"Connections a second that this gateway takes; 0 for no limit (default ${default})."`
 	MaxConnections   int           `group:"limits" placeholder:"N" default:"0" help:"Connections of this gateway; 0 for no limit (default ${default})."`
 	WriteTimeout     time.Duration `group:"limits" placeholder:"DURATION" default:"10s" help:"Time in which a client must take a message (default ${default})."`
 	ConnectTimeout   time.Duration `group:"limits" placeholder:"DURATION" default:"5s" help:"Time in which a client must say who it is (default ${default})."`

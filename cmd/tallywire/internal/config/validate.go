@@ -89,6 +89,7 @@ func (s *Serve) validateRanges(check func(string, error)) {
 		{"max-inflight", s.MaxInflight, 1, 1_000_000},
 		{"max-errors", s.MaxErrors, 1, 1_000_000},
 		{"max-connections", s.MaxConnections, 0, 10_000_000},
+		{"connection-rate", s.ConnectionRate, 0, 1_000_000},
 		{"relay-events", s.RelayEvents, 0, 1_000_000},
 		{"relay-bytes", s.RelayBytes, 0, 1 << 30},
 	} {
@@ -102,6 +103,8 @@ func (s *Serve) validateRanges(check func(string, error)) {
 	}{
 		{"ping", s.Ping, time.Second, 10 * time.Minute},
 		{"lease-ttl", s.LeaseTTL, presence.MinTTL, presence.MaxTTL},
+		{"drain-wait", s.DrainWait, 0, 10 * time.Minute},
+		{"max-connection-age", s.MaxConnectionAge, 0, 30 * 24 * time.Hour},
 		{"drain-window", s.DrainWindow, 10 * time.Millisecond, 10 * time.Minute},
 		{"write-timeout", s.WriteTimeout, 100 * time.Millisecond, 5 * time.Minute},
 		{"connect-timeout", s.ConnectTimeout, 100 * time.Millisecond, 5 * time.Minute},

@@ -37,6 +37,8 @@ type Options struct {
 	// Listening, where set, is told the addresses before the first connection is taken. admin is nil
 	// where there is no admin listener.
 	Listening func(public, admin net.Addr)
+	// Force, where set, ends the drain when it is closed: what is left is closed at once.
+	Force <-chan struct{}
 }
 
 // Server is a gateway with its listeners and its store. It runs once.
@@ -44,6 +46,7 @@ type Server struct {
 	settings  *config.Serve
 	log       zerolog.Logger
 	listening func(public, admin net.Addr)
+	force     <-chan struct{}
 
 	id       string
 	version  string
@@ -56,7 +59,7 @@ type Server struct {
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
 func New(o Options) (*Server, error) {
-	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, id: o.Settings.GatewayID, version: o.Version}
+	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, force: o.Force, id: o.Settings.GatewayID, version: o.Version}
 	if s.listening == nil {
 		s.listening = func(net.Addr, net.Addr) {}
 	}
@@ -106,9 +109,10 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		Limits: gateway.Limits{
 			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
 			Frame: c.MaxFrame, WriteTimeout: c.WriteTimeout, ConnectTimeout: c.ConnectTimeout, Errors: c.MaxErrors,
-			Connections: c.MaxConnections,
+			Connections: c.MaxConnections, Rate: c.ConnectionRate,
 		},
-		Ping: c.Ping, DrainWindow: c.DrainWindow, RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
+		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
+		 RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
 	})
 	if err != nil || c.AdminListen == config.AdminOff {
 		return err
@@ -153,6 +157,14 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		s.admin.run(lasting, &work)
 	}
+	work.Go(func() error {
+		select {
+		case <-s.force:
+			s.gateway.Force()
+		case <-lasting.Done():
+		}
+		return nil
+	})
 	s.runDemo(ctx, &work)
 	s.announce(public, admin)
 
