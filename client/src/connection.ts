@@ -83,9 +83,9 @@ export function connection(
     if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', retryAt: null });
     attemptTimer = setTimeout(() => failed(new TallywireError('timeout', 'no connection in time', { retry: true })), s.timeoutMs);
     try {
-      const token = await freshToken(s.token);
+      const [openLink, token] = await Promise.all([s.load(s.transports[at] ?? 'websocket'), freshToken(s.token)]);
       if (mine !== attempt) return;
-      const link = s.open(s.transports[at] ?? 'websocket', token, {
+      const link = openLink(token, {
         open: (f) => attach(c, at, f),
         frames: (frames) => take(c, frames),
         down: (error) => (next === c ? failed(error) : down(c, error)),
@@ -126,7 +126,11 @@ export function connection(
     expires(c, f.expires);
     clearTimeout(probeTimer);
     if (level > 0) probeLater();
-    else probeMs = PROBE_MS;
+    else {
+      probeMs = PROBE_MS;
+      // While the network is good: the file may be gone when it is needed, after a deploy.
+      if (s.transports.length > 1) s.load('poll').catch(() => {});
+    }
     hooks.attached(c);
     retireOwing();
   }

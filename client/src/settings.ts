@@ -1,7 +1,5 @@
 import { TallywireError } from './error.js';
-import type { Link, LinkHandler } from './transport/link.js';
-import { openPoll } from './transport/poll.js';
-import { openSSE } from './transport/sse.js';
+import type { Link, LinkHandler, OpenLink } from './transport/link.js';
 import { openWebSocket } from './transport/websocket.js';
 import type { ClientOptions, CursorStorage, TokenSource, TransportName, WebSocketConstructor } from './types/index.js';
 
@@ -19,10 +17,18 @@ export interface Settings {
   readonly lingerMs: number;
   readonly shareKey: string;
   readonly storage: CursorStorage | undefined;
-  open(name: TransportName, token: string | undefined, on: LinkHandler): Link;
+  /** Loads what opens links of a transport. */
+  load(name: TransportName): Promise<(token: string | undefined, on: LinkHandler) => Link>;
 }
 
-const OPEN = { websocket: openWebSocket, sse: openSSE, poll: openPoll };
+/** What is only needed where WebSockets do not get through is in a file of its own. */
+const fallback = () => import('./transport/fallback.js');
+
+const LOAD: Record<TransportName, () => Promise<OpenLink>> = {
+  websocket: async () => openWebSocket,
+  sse: async () => (await fallback()).openSSE,
+  poll: async () => (await fallback()).openPoll,
+};
 
 /** A name that nobody else has. randomUUID is missing on pages without TLS. */
 export function randomName(): string {
@@ -34,8 +40,16 @@ export function settings(o: ClientOptions): Settings {
   const base = baseOf(o.url);
   const session = o.session ?? randomName();
   // A session that was named may have sent commands before: the gateway says which number comes next.
-  const commands = { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER };
+  const commands: { seq: number | undefined } = { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER };
   const timeoutMs = o.connectTimeoutMs ?? 10_000;
+  const link = {
+    base,
+    session,
+    commands,
+    timeoutMs,
+    fetch: o.fetch ?? globalThis.fetch?.bind(globalThis),
+    WebSocket: o.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined),
+  };
   return {
     base,
     session,
@@ -48,19 +62,10 @@ export function settings(o: ClientOptions): Settings {
     lingerMs: o.lingerMs ?? 1_000,
     shareKey: o.shareKey ?? base,
     storage: o.persist === 'session' ? sessionStorageOf() : o.persist,
-    open: (name, token, on) =>
-      OPEN[name](
-        {
-          base,
-          session,
-          token,
-          commands,
-          timeoutMs,
-          fetch: o.fetch ?? globalThis.fetch?.bind(globalThis),
-          WebSocket: o.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined),
-        },
-        on,
-      ),
+    async load(name) {
+      const open = await LOAD[name]();
+      return (token, on) => open({ ...link, token }, on);
+    },
   };
 }
 

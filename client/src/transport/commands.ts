@@ -50,6 +50,10 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
     return readFrames(text as string);
   }
 
+  function skip(): void {
+    if (o.commands.seq !== undefined) o.commands.seq++;
+  }
+
   async function pump(): Promise<void> {
     if (busy) return;
     busy = true;
@@ -63,7 +67,7 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
       try {
         const answers = await request({ session: o.session, seq: o.commands.seq, frames });
         if (closed()) return;
-        o.commands.seq++;
+        skip();
         retry.reset();
         // The number was taken by other frames: those of a request whose answer this link never saw.
         const answered = new Set(answers.map((f) => f.id));
@@ -74,8 +78,9 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
         if (closed()) return;
         const error = cause instanceof TallywireError ? cause : new TallywireError('bad_answer', 'no frames', { retry: true, cause });
         const expected = (error.cause as { expected?: unknown } | undefined)?.expected;
-        if (error.code === 'out_of_order' && typeof expected === 'number') {
-          o.commands.seq = expected;
+        const counts = typeof expected === 'number' && error.code === 'out_of_order';
+        if (counts || (error.code === 'unsupported' && o.commands.seq !== undefined)) {
+          o.commands.seq = counts ? expected : undefined;
           if (++failures < MAX_FAILURES) continue;
         }
         if (needsToken(error) || ++failures > MAX_FAILURES) return on.failed(error);
@@ -115,7 +120,7 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
     },
     close() {
       // What is under way has used its number, whether or not it arrived.
-      if (busy) o.commands.seq++;
+      if (busy) skip();
       abort.abort();
       clearTimeout(timer);
       clearTimeout(beat);

@@ -78,7 +78,7 @@ async function problem(answer: Response): Promise<TallywireError> {
   }
   const { status } = answer;
   return refusal(
-    { message: `status ${status}`, ...details },
+    { detail: `status ${status}`, ...details },
     {
       status,
       retryAfterMs: retryAfterMs(answer.headers),

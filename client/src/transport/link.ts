@@ -11,8 +11,8 @@ export interface LinkOptions {
   readonly fetch: typeof fetch | undefined;
   readonly WebSocket: WebSocketConstructor | undefined;
   readonly timeoutMs: number;
-  /** The number of the next request to /v1/commands; it outlives links. */
-  readonly commands: { seq: number };
+  /** The number of the next request to /v1/commands; it outlives links. Undefined for a gateway that counts none. */
+  readonly commands: { seq: number | undefined };
 }
 
 /** Who is told what a link does. Nothing is called any more after `down`, or after the link was closed. */

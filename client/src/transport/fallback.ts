@@ -1,0 +1,2 @@
+export { openPoll } from './poll.js';
+export { openSSE } from './sse.js';
