@@ -27,6 +27,7 @@
   "drain-wait" (printf "%ds" (int $v.drain.waitSeconds))
   "drain-window" (printf "%ds" (int $v.drain.windowSeconds))
   "max-connections" (int $v.gateway.maxConnections)
+  "connection-rate" (int $v.gateway.connectionRate)
   "log-level" $v.gateway.logLevel
   "log-format" "json"
 -}}
