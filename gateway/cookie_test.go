@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
@@ -153,6 +154,8 @@ func TestTheCookieIsForPagesThatAreKnown(t *testing.T) {
 				{http.MethodGet, "/v1/channels/jobs:1/events", ""},
 				{http.MethodHead, "/v1/channels/jobs:1/events", ""},
 				{http.MethodPost, "/v1/publish", `{"channel":"jobs:1","event":{"type":"x"}}`},
+				{http.MethodGet, "/v1/poll?channel=jobs:1&wait_ms=0", ""},
+				{http.MethodPost, "/v1/commands", `{"frames":[{"type":"ping"}]}`},
 				{http.MethodDelete, "/v1/cookie", ""},
 			} {
 				resp := r.request(request.method, request.path, "", byCookie(token, c.more...), strings.NewReader(request.body))
@@ -196,4 +199,48 @@ func TestTokensOfTheCookieAreChecked(t *testing.T) {
 	// A name beside the cookie's is none, since a neighbouring host could plant it.
 	resp := r.get("/v1/channels/jobs:1/events", "", http.Header{"Cookie": {"tallywire=" + r.token("alice", nil)}, "Origin": {r.url}})
 	require.Equal(t, http.StatusUnauthorized, resp.status)
+}
+
+// keylessAuth cannot have the keys for one token.
+type keylessAuth struct{ gateway.Authenticator }
+
+func (a keylessAuth) Authenticate(ctx context.Context, token string) (*auth.Principal, error) {
+	if token == "keyless" {
+		return nil, &auth.Error{Code: auth.CodeKeysUnavailable, Message: "not now", Retry: true}
+	}
+	return a.Authenticator.Authenticate(ctx, token) //nolint:wrapcheck // passed on
+}
+
+// A WebSocket takes the cookie too. A page cannot read why an upgrade is refused, so a cookie that cannot be
+// used leaves it to `connect` to bring a token, and to be told.
+func TestTheCookieOpensAWebSocket(t *testing.T) {
+	r := newRig(t, rigOptions{change: func(o *gateway.Options) {
+		o.AllowedOrigins, o.Auth = []string{"*"}, keylessAuth{o.Auth}
+	}})
+	token := r.token("alice", nil)
+	c := r.dial(byCookie(token, "Origin", r.url))
+	c.send(`{"type":"connect"}`)
+	require.Equal(t, "alice", c.expect("connected").User)
+	c.subscribe("jobs:1", "")
+
+	for name, header := range map[string]http.Header{
+		"of a page that only the star lets in": byCookie(token, "Origin", "https://any.example"),
+		"of nobody knows whom":                 byCookie(token),
+		"that is forged":                       byCookie("forged", "Origin", r.url),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := r.dial(header)
+			c.send(`{"type":"connect"}`)
+			c.expectError(wire.CodeUnauthorized)
+			c.send(`{"type":"connect","token":"%s"}`, r.token("bob", nil))
+			require.Equal(t, "bob", c.expect("connected").User)
+		})
+	}
+	// The same cookie may be good later: the client is to come back.
+	header := upgradeHeader()
+	header.Set("Cookie", cookieName+"=keyless")
+	header.Set("Origin", r.url)
+	resp := r.upgrade(header)
+	require.Equal(t, http.StatusServiceUnavailable, resp.status)
+	require.True(t, resp.problem(t).Retry)
 }
