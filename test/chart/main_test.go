@@ -22,10 +22,15 @@ const (
 
 var update = flag.Bool("update", false, "write what the tests compare with")
 
-// TestMain turns off what Helm logs of values of the wrong type: they are errors a moment later.
+// TestMain turns off what Helm logs of values of the wrong type: they are errors a moment later. In the end
+// it removes the program that was built.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
-	os.Exit(m.Run())
+	status := m.Run()
+	if built.path != "" {
+		_ = os.RemoveAll(filepath.Dir(built.path))
+	}
+	os.Exit(status)
 }
 
 // load reads the chart. Rendering does not change it.
