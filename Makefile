@@ -24,7 +24,7 @@ GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "  Variables: ARGS (run, bench), PKGS and TESTFLAGS (test), FUZZTIME (fuzz)"
+	@echo "  Variables: ARGS (run, bench, test-chart), PKGS and TESTFLAGS (test), FUZZTIME (fuzz)"
 
 .PHONY: build
 build: ## build bin/tallywire, a static binary
@@ -43,8 +43,16 @@ setup: ## install the system packages that the tests need
 	@scripts/setup.sh
 
 .PHONY: test
-test: setup ## run all tests under the race detector
-	$(GO) run ./scripts/gotest -race -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $(TESTFLAGS) $(PKGS)
+test: setup ## run all tests under the race detector, and those of the chart
+	@status=0; \
+	$(GO) run ./scripts/gotest -race -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $(TESTFLAGS) $(PKGS) || status=1; \
+	if [ '$(PKGS)' = ./... ]; then $(MAKE) --no-print-directory test-chart || status=1; fi; \
+	exit $$status
+
+# A module of its own, so that nobody who builds Tallywire builds Helm.
+.PHONY: test-chart
+test-chart: setup ## test the Helm chart (ARGS=-update writes the table in its README)
+	$(GO) run ./scripts/gotest -C test/chart $(TESTFLAGS) ./... $(ARGS)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME
@@ -56,10 +64,12 @@ check: check-tidy check-format check-lint check-vet check-sleeps check-docs ## f
 .PHONY: check-tidy
 check-tidy: ## go.mod and go.sum are as `go mod tidy` leaves them
 	$(GO) mod tidy -diff
+	cd test/chart && $(GO) mod tidy -diff
 
 .PHONY: check-format
 check-format: $(GOLANGCI) ## the code is formatted by gofumpt and goimports
 	$(GOLANGCI) fmt --diff
+	cd test/chart && $(GOLANGCI) fmt --diff
 
 .PHONY: check-lint
 check-lint: $(GOLANGCI) ## golangci-lint finds nothing

@@ -1,4 +1,4 @@
-// Gotest runs `go test -json` with the arguments it is given and prints what a person wants to read: one
+// Gotest runs `go test -json` with the arguments it is given (-C first, for the tests of another module) and prints what a person wants to read: one
 // line a package, the whole output of what failed, the names of skipped tests, and in the end
 //
 //	N passed, N failed, N skipped
@@ -46,19 +46,24 @@ func run(ctx context.Context, args []string, ci bool, out io.Writer) (ok bool, e
 	if err != nil {
 		return false, err
 	}
-	command := []string{"test", "-json"}
+	command := []string{"test"}
+	if len(args) > 1 && args[0] == "-C" { // where go wants it
+		command, args = append(command, args[:2]...), args[2:]
+	}
+	command = append(command, "-json")
+	once := append(slices.Clone(command), "-count=1")
 	if ci {
-		command = append(command, "-count=1")
+		command = once
 	}
 	t := &tally{out: out, verbose: slices.Contains(args, "-v"), allowed: allowed, strict: ci}
-	testErr := goTest(ctx, append(command, args...), t)
+	testErr := goTest(ctx, append(slices.Clone(command), args...), t)
 	if exit := (*exec.ExitError)(nil); testErr != nil && !errors.As(testErr, &exit) {
 		return false, fmt.Errorf("go test: %w", testErr)
 	}
 	commandOK := testErr == nil
 	if slices.Contains(args, "-race") {
 		if packages, pattern := t.takeRaceSkips(); len(packages) > 0 {
-			again := append([]string{"test", "-json", "-count=1", "-run", pattern}, packages...)
+			again := append(append(once, "-run", pattern), packages...)
 			commandOK = goTest(ctx, again, t) == nil && commandOK
 		}
 	}
