@@ -24,6 +24,8 @@ func newContract(o *Options) (*contract.Contract, error) {
 			"HistoryEvent":   HistoryEvent{},
 			"HistoryReset":   HistoryReset{},
 			"MembersPage":    MembersPage{},
+			"SchemaList":     SchemaList{},
+			"SchemaEntry":    SchemaEntry{},
 		},
 	})
 	if err != nil {

@@ -142,7 +142,7 @@ func (b *builder) messages() object {
 // eventMessage is one version of an event type. Its data has a schema of its own, which the gateway serves.
 // An event that names no schema is of the oldest version.
 func eventMessage(t events.Type, oldest bool) object {
-	schema := "/schemas/" + t.Name + "/" + strconv.Itoa(t.Version)
+	schema := "/schemas/" + t.Name + "?version=" + strconv.Itoa(t.Version)
 	which := obj("properties", obj(
 		"type", obj("const", t.Name), "data", obj("$ref", schema), "dataschema", obj("const", t.ID),
 	))

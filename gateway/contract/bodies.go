@@ -82,6 +82,21 @@ func gatewayBodies(l Limits) []body {
 			"duplicate": {Doc: "Whether an event with this id was published before; the cursor is then that of the first time."},
 			"error":     {Doc: "Why it was refused."},
 		}},
+		{name: "SchemaEntry", notes: map[string]Note{
+			"":            {Doc: "A version of an event type."},
+			"name":        {Doc: "What events have as their type."},
+			"version":     {Doc: "Counts from 1."},
+			"id":          {Doc: "What events of the version have as their dataschema."},
+			"title":       {Doc: "For people."},
+			"description": {Doc: "For people."},
+			"terminal":    {Doc: "Events of the type are never conflated away."},
+			"built_in":    {Doc: "The type came with the gateway."},
+			"href":        {Doc: "Where the schema is."},
+		}},
+		{name: "SchemaList", notes: map[string]Note{
+			"":      {Doc: "The types of events that the gateway knows."},
+			"types": {Doc: "By name and version."},
+		}},
 		{name: "HistoryEvent", notes: map[string]Note{
 			"":        {Doc: "An event of the log."},
 			"cursor":  {Kind: cursor},

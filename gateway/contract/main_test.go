@@ -52,6 +52,13 @@ type (
 		More    bool           `json:"more"`
 		Reset   *historyReset  `json:"reset,omitempty"`
 	}
+	schemaEntry struct {
+		events.Type
+		Href string `json:"href"`
+	}
+	schemaList struct {
+		Types []schemaEntry `json:"types"`
+	}
 	membersPage struct {
 		Channel    string    `json:"channel"`
 		Version    uint64    `json:"version"`
@@ -73,6 +80,7 @@ func options(t *testing.T) contract.Options {
 		Bodies: map[string]any{
 			"PublishRequest": publishRequest{}, "PublishResult": publishResult{}, "HistoryEvent": historyEvent{},
 			"HistoryReset": historyReset{}, "HistoryPage": historyPage{}, "MembersPage": membersPage{},
+			"SchemaList": schemaList{}, "SchemaEntry": schemaEntry{},
 		},
 	}
 }

@@ -66,12 +66,13 @@ type header struct {
 
 const jsonKind = "application/json"
 
-// Codes that every request to a route for clients may get.
-var guarded = []wire.Code{wire.CodeHostNotAllowed, wire.CodeOriginNotAllowed, wire.CodeInternal}
+// Codes of every request but those of an orchestrator, which are for any host.
+var guarded = []wire.Code{wire.CodeHostNotAllowed, wire.CodeOriginNotAllowed}
 
 // Codes that every request with a token may get; unavailable while it is not known which are revoked.
 var tokenCodes = append([]wire.Code{
 	wire.CodeUnauthorized, wire.CodeTokenExpired, wire.CodeTokenRevoked, wire.CodeKeysUnavailable, wire.CodeUnavailable,
+	wire.CodeInternal,
 }, guarded...)
 
 // Codes that every request with a token or its cookie may get.

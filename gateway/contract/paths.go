@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -24,6 +25,8 @@ func (b *builder) operations() []operation {
 	out = append(out, b.streamOperations()...)
 	out = append(out, b.eventOperations()...)
 	out = append(out, b.presenceOperations()...)
+	out = append(out, b.schemaOperations(http.MethodGet)...)
+	out = append(out, b.schemaOperations(http.MethodHead)...)
 	return append(out, b.publicOperations()...)
 }
 
@@ -84,7 +87,6 @@ func (b *builder) publicOperations() []operation {
 			method: http.MethodGet, path: "/healthz", id: "getHealth", tag: tagHealth, public: true,
 			summary: "Whether the process lives",
 			answers: []answer{{status: http.StatusOK, doc: "It does.", media: []media{{kind: jsonKind, schema: ref("Health")}}}},
-			codes:   guarded,
 		},
 		{
 			method: http.MethodGet, path: "/readyz", id: "getReadiness", tag: tagHealth, public: true,
@@ -96,9 +98,41 @@ func (b *builder) publicOperations() []operation {
 					media: []media{{kind: jsonKind, schema: ref("Readiness")}},
 				},
 			},
-			codes: guarded,
 		},
 	}
+}
+
+// schemaOperations show the schemas of event types.
+func (b *builder) schemaOperations(method string) []operation {
+	answers := func(kind string, schema any) []answer {
+		ok := answer{status: http.StatusOK, doc: "It.", headers: []header{etagHeader}}
+		if method == http.MethodGet {
+			ok.media = []media{{kind: kind, schema: schema}}
+		}
+		return []answer{ok, {status: http.StatusNotModified, doc: "It is the one that the ETag names."}}
+	}
+	list := operation{
+		method: method, path: "/schemas", id: "listSchemas", tag: tagContract, public: true,
+		summary: "The types of events", parameters: []parameter{ifNoneMatch},
+		answers: answers(jsonKind, ref("SchemaList")), codes: guarded,
+	}
+	one := operation{
+		method: method, path: "/schemas/{type}", id: "getSchema", tag: tagContract, public: true,
+		summary:     "The schema of a type's data",
+		description: "Of the newest version, unless one is named.",
+		parameters: []parameter{
+			{name: "type", in: "path", required: true, doc: "The type's name.", schema: obj("type", "string", "maxLength", events.MaxTypeLen)},
+			{name: "version", in: "query", doc: "The number of the version.", schema: obj("type", "integer", "minimum", 1)},
+			{name: "dataschema", in: "query", doc: "What events of the version have as their dataschema.", schema: obj("type", "string")},
+			ifNoneMatch,
+		},
+		answers: answers("application/schema+json", obj("type", []string{"object", "boolean"})),
+		codes:   with(guarded, wire.CodeNotFound, wire.CodeInvalidRequest),
+	}
+	if method == http.MethodHead {
+		list.id, one.id = "headSchemas", "headSchema"
+	}
+	return []operation{list, one}
 }
 
 // Parameters and headers that several operations have.

@@ -9,15 +9,18 @@ import (
 // Frames that transports over HTTP carry. A channel's are those of a subscription.
 var (
 	channelFrames = []string{"event", "skip", "reset", "members", "member", "error"}
-	pollFrames    = append([]string{"subscribed", "present", "moving", "next"}, channelFrames...)
-	streamFrames  = append([]string{"connected", "subscribed", "unsubscribed", "signal", "moving", "degraded"}, channelFrames...)
+	pollFrames    = append([]string{"subscribed", "moving", "next"}, channelFrames...)
+	streamFrames  = append([]string{"connected", "subscribed", "signal", "moving", "degraded"}, channelFrames...)
 	answerFrames  = []string{"published", "present", "members", "pong", "error"}
 	commandFrames = []string{wire.TypePublish, wire.TypeSignal, wire.TypePresence, wire.TypeMembers, wire.TypePing, wire.TypePong}
 )
 
-// Codes of requests for channels: those of the whole request, and those of a channel where all are refused.
-var streamCodes = with(authorised, wire.CodeInvalidRequest, wire.CodeInvalidCursor, wire.CodeInvalidSince, wire.CodeInvalidChannel,
-	wire.CodeForbidden, wire.CodeTooManySubscriptions, wire.CodeOverloaded, wire.CodeUnavailable, wire.CodeRefused)
+var (
+	// streamCodes are those of a request for channels as a whole.
+	streamCodes = with(authorised, wire.CodeInvalidRequest, wire.CodeInvalidCursor, wire.CodeTooManySubscriptions, wire.CodeOverloaded)
+	// pollCodes are those of a poll too, which has nothing else to say where every channel is refused.
+	pollCodes = with(streamCodes, wire.CodeInvalidSince, wire.CodeInvalidChannel, wire.CodeForbidden, wire.CodeUnavailable, wire.CodeRefused)
+)
 
 // bodyCodes are those of a body that is read.
 var bodyCodes = []wire.Code{wire.CodeFrameTooLarge, wire.CodeRequestTimeout}
@@ -72,7 +75,7 @@ func (b *builder) pollOperation(method string) operation {
 			headers: []header{{"ETag", "Of an answer to a poll that did not wait: names where the client stands.", obj("type", "string")}},
 			media:   []media{{kind: jsonKind, schema: ref("PollAnswer"), examples: examplesOf("subscribed", "event", "next")}},
 		}},
-		codes: streamCodes,
+		codes: pollCodes,
 	}
 	if method == http.MethodGet {
 		op.parameters = b.query(true)

@@ -47,16 +47,13 @@ func (tr *Traffic) declared() []string {
 // declaredArrays lists the frames that answers over HTTP may hold.
 func (tr *Traffic) declaredArrays() []string {
 	var out []string
-	for component, where := range map[string][]string{
-		"PollAnswer": {"GET /v1/poll", "POST /v1/poll"}, "StreamMessage": {"stream"}, "CommandsAnswer": {"POST /v1/commands"},
-	} {
+	for component, from := range map[string]string{"PollAnswer": "poll", "StreamMessage": "sse", "CommandsAnswer": "commands"} {
 		items, _ := tr.closed.At("components", "schemas", component, "items", "oneOf").([]any)
 		for _, item := range items {
 			item, _ := item.(Object)
 			target, _ := item["$ref"].(string)
 			kind, _ := tr.closed.At("components", "schemas", target[strings.LastIndex(target, "/")+1:], "properties", "type", "const").(string)
-			// Both methods have the same handler: one of them is enough.
-			out = append(out, where[len(where)-1]+" frame "+kind)
+			out = append(out, from+" frame "+kind)
 		}
 	}
 	return out
@@ -109,4 +106,9 @@ func problemCodes(media Object) []string {
 		}
 	}
 	return out
+}
+
+// Describes reports whether an operation, as "GET /v1/poll", may be answered with a problem of a code.
+func (tr *Traffic) Describes(operation, code string) bool {
+	return slices.Contains(tr.declared(), operation+" "+code)
 }

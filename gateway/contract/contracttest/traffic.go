@@ -108,7 +108,7 @@ func (tr *Traffic) answer(x Exchange, place []string, described Object) error {
 	if kind == "text/event-stream" {
 		schema := tr.closed.Schema(tr.t, "components", "schemas", "StreamMessage")
 		for _, data := range x.StreamEvents {
-			if err := tr.frames(schema, "stream", data); err != nil {
+			if err := tr.frames(schema, "sse", data); err != nil {
 				return err
 			}
 		}
@@ -124,8 +124,8 @@ func (tr *Traffic) answer(x Exchange, place []string, described Object) error {
 	if o, ok := body.(Object); ok && kind == "application/problem+json" {
 		tr.note(fmt.Sprintf("%s %s %v", x.Method, place[1], o["code"]))
 	}
-	if list, ok := body.([]any); ok && strings.HasPrefix(place[1], "/v1/") {
-		tr.noteFrames(x.Method+" "+place[1], list)
+	if list, ok := body.([]any); ok {
+		tr.noteFrames(strings.TrimPrefix(place[1], "/v1/"), list)
 	}
 	return nil
 }
