@@ -1,14 +1,16 @@
-import { compile, type JSONSchema } from 'json-schema-to-typescript';
+import { compile } from 'json-schema-to-typescript';
 import { isSchema, type Schema, type SchemaFile } from './read.js';
 import type { References, Target } from './refs.js';
 
 /** Keywords whose value is a schema, a list of schemas, or schemas by name. */
-const nested = ['items', 'contains', 'additionalProperties', 'propertyNames', 'not', 'if', 'then', 'else'];
+const nested = ['items', 'additionalProperties'];
 const nestedLists = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
 const nestedMaps = ['properties', 'patternProperties'];
 
-/** What demands something of a value that TypeScript cannot say. */
-const unsayable = ['if', 'then', 'else', 'not', 'propertyNames', 'contains', 'minItems', 'maxItems'];
+/** What is left out: demands that TypeScript cannot make, and what is not about the value. */
+const unsaid = new Set([
+  'if', 'then', 'else', 'not', 'propertyNames', 'contains', 'minItems', 'maxItems', 'examples', '$schema', '$anchor', '$defs', 'definitions',
+]);
 
 /** What says that a schema describes a value, and does not only demand something of it. */
 const describing = ['type', 'properties', 'items', 'prefixItems', 'enum', 'const', 'anyOf', 'oneOf', 'allOf', '$ref', 'tsType'];
@@ -44,7 +46,7 @@ export class Declarations {
     const plain = this.#plain(schema, file, name, waiting);
     delete plain['title'];
     delete plain['$id'];
-    const text = await compile(plain as JSONSchema, name, {
+    const text = await compile(plain, name, {
       additionalProperties: false, bannerComment: '', declareExternallyReferenced: false, format: false,
       ignoreMinAndMaxItems: true, strictIndexSignatures: false, unknownAny: true,
     });
@@ -57,34 +59,18 @@ export class Declarations {
   /** Copies a schema, with names in place of references, and without what TypeScript cannot say. */
   #plain(schema: Schema, file: SchemaFile, owner: string, waiting: Target[]): Schema {
     const go = (x: unknown): unknown => (isSchema(x) ? this.#plain(x, file, owner, waiting) : x);
-    const { $ref, $defs: _defs, definitions: _definitions, ...rest } = schema;
+    const { $ref, ...rest } = schema;
     if (typeof $ref === 'string') {
       const target = this.#references.resolve($ref, file);
       return { description: described(rest['description'] ?? target.schema['description']), tsType: this.#nameOf(target, owner, waiting) };
     }
     const out: Schema = {};
     for (const [key, value] of Object.entries(rest)) {
-      if (key.startsWith('x-') || key === 'examples' || key === '$schema' || key === '$anchor') continue;
-      if (nested.includes(key)) out[key] = go(value);
-      else if (nestedMaps.includes(key) && isSchema(value)) {
-        out[key] = Object.fromEntries(Object.entries(value).map(([name, x]) => [name, go(x)]));
-      } else if (nestedLists.includes(key) && Array.isArray(value)) {
-        const branches = value.filter((x) => isSchema(x) && describing.some((k) => k in x)).map(go);
-        if (branches.length === value.length || (key === 'allOf' && branches.length > 0)) out[key] = branches;
-      } else out[key] = key === 'description' ? described(value) : value;
+      if (key.startsWith('x-') || unsaid.has(key)) continue;
+      const copy = part(key, value, go);
+      if (copy !== undefined) out[key] = copy;
     }
-    for (const key of unsayable) delete out[key];
-    if (out['prefixItems'] !== undefined) { // which the compiler knows by its older name
-      out['items'] = out['prefixItems'];
-      delete out['prefixItems'];
-    }
-    if (isSchema(out['additionalProperties']) && isSchema(out['properties'])) {
-      out['additionalProperties'] = true; // an index signature would have to hold for the named properties as well
-    }
-    if (Array.isArray(out['type']) && out['type'].some((t) => t === 'object' || t === 'array')) return alternatives(out, out['type']);
-    const open = out['type'] === 'object' && !('properties' in out) && !('additionalProperties' in out) && !('patternProperties' in out);
-    if (open && !nestedLists.some((k) => k in out)) out['additionalProperties'] = true;
-    return out;
+    return settle(out);
   }
 
   #nameOf(target: Target, owner: string, waiting: Target[]): string {
@@ -104,6 +90,34 @@ export class Declarations {
     }
     return name;
   }
+}
+
+/** Copies what a keyword says; `undefined` where it demands only, and describes nothing. */
+function part(key: string, value: unknown, go: (x: unknown) => unknown): unknown {
+  if (key === 'description') return described(value);
+  if (nested.includes(key)) return go(value);
+  if (nestedMaps.includes(key) && isSchema(value)) {
+    return Object.fromEntries(Object.entries(value).map(([name, x]) => [name, go(x)]));
+  }
+  if (!nestedLists.includes(key) || !Array.isArray(value)) return value;
+  const branches = value.filter((x) => isSchema(x) && describing.some((k) => k in x)).map(go);
+  const whole = branches.length === value.length || (key === 'allOf' && branches.length > 0);
+  return whole ? branches : undefined;
+}
+
+/** Puts a copy into the words that the compiler reads as they are meant. */
+function settle(out: Schema): Schema {
+  if (out['prefixItems'] !== undefined) { // which the compiler knows by its older name
+    out['items'] = out['prefixItems'];
+    delete out['prefixItems'];
+  }
+  if (isSchema(out['additionalProperties']) && isSchema(out['properties'])) {
+    out['additionalProperties'] = true; // an index signature would have to hold for the named properties as well
+  }
+  if (Array.isArray(out['type']) && out['type'].some((t) => t === 'object' || t === 'array')) return alternatives(out, out['type']);
+  const shaped = ['properties', 'additionalProperties', 'patternProperties', ...nestedLists].some((k) => k in out);
+  if (out['type'] === 'object' && !shaped) out['additionalProperties'] = true;
+  return out;
 }
 
 /** Splits a schema of several types into one for each, since the compiler makes a thicket of objects among them. */

@@ -63,8 +63,8 @@ export function readSchemas(dir: string): SchemaFile[] {
 export function readSchema(name: string, text: string): SchemaFile {
   const schema: unknown = JSON.parse(text);
   if (!isSchema(schema)) throw new SchemaError('must be a JSON object');
-  const said = String(schema['$schema'] ?? draft).replace(/#$/, '');
-  if (said !== draft) throw new SchemaError(`/$schema: must be ${draft}`);
+  const said = schema['$schema'] ?? draft;
+  if (said !== draft && said !== `${draft}#`) throw new SchemaError(`/$schema: must be ${draft}`);
   const own = typeof schema['$id'] === 'string' ? schema['$id'] : undefined;
   if (name.startsWith('_')) return { name, schema, id: own ?? fileBase + name };
   const { type, version } = identify(name.replace(/\.json$/, ''), schema);

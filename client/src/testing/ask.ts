@@ -29,7 +29,7 @@ export function readAsk(q: Request): Ask | Failure {
     return { code: 'invalid_request', message: 'the request body is not a JSON object' };
   }
   const problem = check(q, ask);
-  if (problem) return { code: 'invalid_request', message: `${problem.slice(1).replace(/^(\w+) /, '$1: ')}`, path: problem.split(' ')[0] };
+  if (problem) return { code: 'invalid_request', message: `${problem.path.slice(1)}: ${problem.rule}`, path: problem.path };
   const last = q.path.endsWith('/sse') ? q.headers.get('last-event-id') : null;
   for (const [text, wins] of [[ask.cursors, false], [last, true]] as const) {
     if (text && !locate(ask.channels, text, wins)) {
@@ -39,15 +39,16 @@ export function readAsk(q: Request): Ask | Failure {
   return ask;
 }
 
-/** What makes a request useless: a JSON pointer and the rule. */
-function check(q: Request, ask: Raw): string | undefined {
-  if (ask.channels.length === 0) return '/channels at least one is required';
-  if (ask.channels.length > maxChannels) return '/channels more than 1000';
-  if (!(ask.waitMs >= 0 && ask.waitMs <= maxWaitMs)) return '/wait_ms must be from 0 to 60000';
-  if (new Set(ask.channels.map((c) => c.channel)).size < ask.channels.length) return '/channels one is named twice';
-  if (ask.present.length > 0 && q.path.endsWith('/sse')) return "/present is a poll's; send `presence` to /v1/commands";
-  if (ask.present.length > 0 && !ask.session) return '/session is required for presence';
-  return undefined;
+/** What makes a request useless, if anything. */
+function check(q: Request, ask: Raw): { path: string; rule: string } | undefined {
+  const names = ask.channels.map((c) => c.channel);
+  if (names.length === 0) return { path: '/channels', rule: 'at least one is required' };
+  if (names.length > maxChannels) return { path: '/channels', rule: 'more than 1000' };
+  if (!(ask.waitMs >= 0 && ask.waitMs <= maxWaitMs)) return { path: '/wait_ms', rule: 'must be from 0 to 60000' };
+  if (new Set(names).size < names.length) return { path: '/channels', rule: 'one is named twice' };
+  if (ask.present.length === 0) return undefined;
+  if (q.path.endsWith('/sse')) return { path: '/present', rule: "is a poll's; send `presence` to /v1/commands" };
+  return ask.session ? undefined : { path: '/session', rule: 'is required for presence' };
 }
 
 function fromBody(body: string): Raw {
