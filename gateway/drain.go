@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
 
@@ -17,18 +18,12 @@ var ErrDraining = errors.New("the gateway is draining already")
 // ErrEnding is returned for a drain, or the end of one, when the gateway is about to end.
 var ErrEnding = errors.New("the gateway is ending")
 
-// leaveAfter is how long after its time a client that was told to move may take until its connection is
-// closed: to open the next one, resume, and close the old one itself.
+// leaveAfter is how long after its time a client that was told to move may take at most until its connection
+// is closed: to open the next one, resume, and close the old one itself.
 const leaveAfter = 3 * time.Second
 
 // Drain is how the connections of a gateway are moved away.
-//
-//	Wait     not ready, and serving as before, until load balancers have noticed
-//	Window   no new connections; those that are here are told to move, evenly spread over the window
-//	after    those that are still here are closed with 1012, each a few seconds after its own time
-type Drain struct {
-	Wait, Window time.Duration
-}
+type Drain = inspect.Drain
 
 // drainer drains a gateway: for an operator, who can take that back, or for good.
 type drainer struct {
@@ -43,11 +38,10 @@ type drainer struct {
 	forceOf sync.Once
 }
 
-// StartDrain begins to drain the gateway, which goes on to run. It returns at once.
+// StartDrain implements inspect.Drainer.
 func (g *Gateway) StartDrain(o Drain) error { return g.drainer.start(o) }
 
-// UndoDrain ends a drain that StartDrain began: the gateway is ready again and takes connections. Clients
-// that were told to move move all the same.
+// UndoDrain implements inspect.Drainer.
 func (g *Gateway) UndoDrain() error { return g.drainer.undo() }
 
 // Force ends the drain of a gateway that is ending: what is left is closed at once.
@@ -212,22 +206,26 @@ func (g *Gateway) moveAll(window time.Duration) {
 			if len(f.conns) == 0 {
 				return
 			}
+			overlap := min(leaveAfter, window)
 			part := float64(window) / float64(len(f.conns))
 			for i, c := range f.conns {
-				c.move(time.Duration((float64(i) + rand.Float64()) * part)) //nolint:gosec // jitter
+				c.move(time.Duration((float64(i)+rand.Float64())*part), overlap) //nolint:gosec // jitter
 			}
 		})
 	}
 }
 
-// move tells the client to open its next connection after a time, and closes this one a little later. It is
-// called in the flusher's goroutine.
-func (c *conn) move(after time.Duration) {
+// move tells the client to open its next connection after a time, and closes this one when both have
+// overlapped long enough. It is called in the flusher's goroutine.
+func (c *conn) move(after, overlap time.Duration) {
 	if c.transport == transportCommands || c.closing.Load() || c.leave != 0 {
 		return
 	}
 	c.gateway.counters.Moved.Add(1)
-	c.leave = c.flusher.pass + int64(after+c.out.move(after))
+	c.leave = c.flusher.pass + int64(after)
+	if c.out.move(after) {
+		c.leave += int64(overlap)
+	}
 	heap.Push(&c.flusher.later, later{at: c.leave, conn: c, leave: true})
 }
 

@@ -37,8 +37,8 @@ type Gateway struct {
 	// subscriptions that are being served
 	subscriptions atomic.Int64
 	gate          sync.RWMutex // held for reading while a connection is taken, for writing to stop that
-	draining      atomic.Bool // takes no connections
-	leaving       atomic.Bool // is not ready
+	draining      atomic.Bool  // takes no connections
+	leaving       atomic.Bool  // is not ready
 	drainer       drainer
 	started       time.Time
 	arrivals      *rate.Limiter // of connections that last

@@ -14,7 +14,10 @@ import (
 	"github.com/tallywire/tallywire/namespace"
 )
 
-var _ inspect.Local = (*Gateway)(nil)
+var (
+	_ inspect.Local   = (*Gateway)(nil)
+	_ inspect.Drainer = (*Gateway)(nil)
+)
 
 // Overview implements inspect.Local.
 func (g *Gateway) Overview() inspect.Overview {

@@ -21,9 +21,9 @@ type outlet interface {
 	write(f *flusher, m message)
 	// tick is called from time to time: to keep the connection alive, and to notice when it is not.
 	tick(f *flusher, silence int64)
-	// move tells the client to open its next connection after a time, and returns how much longer it may
-	// keep this one.
-	move(after time.Duration) time.Duration
+	// move tells the client to open its next connection after a time, and reports whether it keeps this one
+	// until it has done so.
+	move(after time.Duration) (overlap bool)
 	// close ends the connection with a code that says why, once the last message is out. It may block.
 	close(code int, reason string)
 	// abort ends it without a word.

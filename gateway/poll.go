@@ -235,7 +235,7 @@ func (p *poll) refuse(e *wire.Error) {
 func (p *poll) tick(*flusher, int64) {}
 
 // move implements outlet: to move is to be answered, when the time has come.
-func (p *poll) move(time.Duration) time.Duration { return 0 }
+func (p *poll) move(time.Duration) (overlap bool) { return false }
 
 // movingNow is the message of a poll that has to go on at another gateway.
 func movingNow() []byte {

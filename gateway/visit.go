@@ -169,7 +169,7 @@ func (v *visit) tick(_ *flusher, silence int64) {
 }
 
 // move implements outlet: there is nothing to move.
-func (v *visit) move(time.Duration) time.Duration { return 0 }
+func (v *visit) move(time.Duration) (overlap bool) { return false }
 
 // close implements outlet: it ends the session here, once no commands are being done.
 func (v *visit) close(int, string) {

@@ -188,9 +188,9 @@ func (w *webSocket) tick(f *flusher, silence int64) {
 }
 
 // move implements outlet.
-func (w *webSocket) move(after time.Duration) time.Duration {
+func (w *webSocket) move(after time.Duration) (overlap bool) {
 	w.conn.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
-	return leaveAfter
+	return true
 }
 
 // close implements outlet.

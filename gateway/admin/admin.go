@@ -69,6 +69,8 @@ func (a *Admin) routes() *echo.Echo {
 	e.GET("/admin/v1/dead-letters/:channel/:cursor", a.deadLetter, read)
 	e.POST("/admin/v1/dead-letters/:channel/:cursor/republish", a.republish, act, limited)
 	e.POST("/admin/v1/publish", a.publish, act, limited)
+	e.POST("/admin/v1/drain", a.drain, act, limited)
+	e.DELETE("/admin/v1/drain", a.undrain, act)
 	e.GET("/admin/v1/explain", a.explain, read)
 	e.POST("/admin/v1/tail-token", a.tailToken, act, limited)
 	return e

@@ -31,6 +31,7 @@ const (
 	AskSessions   Kind = "sessions"   // User
 	AskDisconnect Kind = "disconnect" // User, Session
 	AskExplain    Kind = "explain"    // User, Channel, Cursor
+	AskDrain      Kind = "drain"      // Gateway, and WaitMS and WindowMS or Undo
 )
 
 // Question is what one gateway asks all of them. Which fields count depends on Kind.
@@ -44,6 +45,11 @@ type Question struct {
 	Session string        `json:"session,omitempty"`
 	Channel string        `json:"channel,omitempty"`
 	Cursor  broker.Cursor `json:"cursor,omitzero"`
+
+	Gateway  string `json:"gateway,omitempty"` // the one that is meant; the others answer without doing anything
+	WaitMS   int64  `json:"wait_ms,omitempty"`
+	WindowMS int64  `json:"window_ms,omitempty"`
+	Undo     bool   `json:"undo,omitempty"`
 }
 
 // errQuestion is wrapped by every error of Question.Validate.
@@ -75,6 +81,11 @@ func (q Question) Validate() error {
 			return fmt.Errorf("%w: %w", errQuestion, err)
 		}
 		return text("user", q.User, 1, maxUser)
+	case AskDrain:
+		if q.WaitMS < 0 || q.WaitMS > maxDrainMS || q.WindowMS < 0 || q.WindowMS > maxDrainMS {
+			return fmt.Errorf("%w: wait_ms and window_ms: 0 to %d", errQuestion, maxDrainMS)
+		}
+		return text("gateway", q.Gateway, 1, maxGateway)
 	default:
 		return fmt.Errorf("%w: kind %.40q", errQuestion, q.Kind)
 	}
@@ -94,6 +105,10 @@ type Answer struct {
 	Sessions []inspect.Session `json:"sessions,omitempty"`
 	Closed   int               `json:"closed,omitempty"`
 	Traces   []inspect.Trace   `json:"traces,omitempty"`
+	// Drained says that this is the gateway that was meant, and that it does as it was told; otherwise
+	// Refusal says why it does not.
+	Drained bool   `json:"drained,omitempty"`
+	Refusal string `json:"refusal,omitempty"`
 	// Cut says that the gateway has more of what it lists.
 	Cut bool `json:"cut,omitempty"`
 }

@@ -166,3 +166,21 @@ func TestTail(t *testing.T) {
 	status, _ := r.call(http.MethodGet, "/admin/v1/whoami", "", token)
 	require.Equal(t, http.StatusUnauthorized, status, "it is a client's token")
 }
+
+// TestDrainsARealGateway: the API drains a gateway by name, refuses to do it twice, and takes it back.
+func TestDrainsARealGateway(t *testing.T) {
+	r := newRealRig(t)
+	alice := r.connect(r.public, r.client("alice"), "tab-1", "jobs:1")
+	body := r.post("/admin/v1/drain", `{"gateway":"gw-1","wait_ms":0,"window_ms":50}`)
+	require.Equal(t, true, body["draining"])
+	r.expect(alice, "moving")
+	require.Equal(t, "draining", list(t, r.get("/admin/v1/gateways"), "gateways")[0]["state"])
+	r.refused(409, "in_progress", http.MethodPost, "/admin/v1/drain", `{}`)
+	status, body := r.call(http.MethodDelete, "/admin/v1/drain?gateway=gw-1", "", r.token)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, false, body["draining"])
+	require.Equal(t, "ready", list(t, r.get("/admin/v1/gateways"), "gateways")[0]["state"])
+	r.refused(404, "not_found", http.MethodPost, "/admin/v1/drain", `{"gateway":"gw-9"}`)
+	r.refused(400, "invalid_request", http.MethodPost, "/admin/v1/drain", `{"window_ms":-1}`)
+	r.refused(400, "invalid_request", http.MethodPost, "/admin/v1/drain", `{"wait_ms":600001}`)
+}

@@ -24,6 +24,8 @@ const (
 	maxChannel = 128
 	maxUser    = presence.MaxUser
 	maxSession = presence.MaxSessionID
+	maxGateway = 128
+	maxDrainMS = 10 * 60 * 1000
 
 	defaultLimit = 50
 	maxLimit     = MaxItems - 1

@@ -83,6 +83,10 @@ func (r *Responder) Answer(ctx context.Context, q Question) (a Answer) {
 		a.Sessions, a.Cut = trimSessions(r.local.Sessions(q.User))
 	case AskDisconnect:
 		a.Closed = r.local.Disconnect(q.User, q.Session)
+	case AskDrain:
+		if q.Gateway == o.Gateway {
+			a.Drained, a.Refusal = r.drain(q)
+		}
 	case AskExplain:
 		a.Traces = r.local.Explain(ctx, q.User, q.Channel, q.Cursor)
 		if a.Cut = len(a.Traces) > maxTraces; a.Cut {
@@ -90,6 +94,26 @@ func (r *Responder) Answer(ctx context.Context, q Question) (a Answer) {
 		}
 	}
 	return a
+}
+
+// drain starts or ends a drain of this gateway.
+func (r *Responder) drain(q Question) (done bool, refusal string) {
+	d, ok := r.local.(inspect.Drainer)
+	if !ok {
+		return false, "this gateway cannot be drained"
+	}
+	var err error
+	if q.Undo {
+		err = d.UndoDrain()
+	} else {
+		err = d.StartDrain(inspect.Drain{
+			Wait: time.Duration(q.WaitMS) * time.Millisecond, Window: time.Duration(q.WindowMS) * time.Millisecond,
+		})
+	}
+	if err != nil {
+		return false, err.Error()
+	}
+	return true, ""
 }
 
 // ID returns the gateway's name.

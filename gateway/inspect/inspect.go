@@ -27,6 +27,25 @@ type Local interface {
 	Explain(ctx context.Context, user, channel string, cursor broker.Cursor) []Trace
 }
 
+// Drainer is a gateway that can be drained and goes on to run. *gateway.Gateway is one.
+type Drainer interface {
+	// StartDrain begins to move the connections away and returns at once. A drain that has begun already is
+	// an error.
+	StartDrain(Drain) error
+	// UndoDrain makes the gateway ready again. Clients that were told to move move all the same. It does
+	// nothing where nothing was begun; a gateway that is ending goes on to end, which is an error.
+	UndoDrain() error
+}
+
+// Drain is how the connections of a gateway are moved away.
+//
+//	Wait     not ready, and serving as before, until load balancers have noticed
+//	Window   no new connections; those that are here are told to move, evenly spread over the window
+//	after    those that are still here are closed with 1012, each a few seconds after its own time
+type Drain struct {
+	Wait, Window time.Duration
+}
+
 // Overview is a gateway's state. Counts of events and messages are totals since the start; rates are made
 // from two of them.
 type Overview struct {

@@ -112,7 +112,7 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 			Connections: c.MaxConnections, Rate: c.ConnectionRate,
 		},
 		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
-		 RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
+		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
 	})
 	if err != nil || c.AdminListen == config.AdminOff {
 		return err
