@@ -1,4 +1,4 @@
-export type { EventMap } from './events/index.js';
+export type * from './events/index.js';
 export type { ClientErrorCode, ErrorDetails } from './error.js';
 export { TallywireError } from './error.js';
 export { createClient } from './client.js';
