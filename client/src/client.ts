@@ -88,10 +88,10 @@ function listenerFor<M>(
   return {
     pos,
     since: from instanceof Date ? from.toISOString() : undefined,
+    skipped: 0,
     resetting: undefined,
     error: undefined,
     closed: false,
-    dirty: false,
     state: { phase: 'pending', cursor: pos?.cursor, head: undefined, error: undefined },
     changed: listeners(thrown),
     onEvent:

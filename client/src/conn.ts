@@ -19,6 +19,8 @@ export interface Conn {
   readonly asks: Map<string, Ask>;
   /** When it was taken up; 0 before. */
   up: number;
+  /** The last round trip. */
+  rttMs: number | null;
 }
 
 /** What the rest of the client does with connections. */

@@ -89,9 +89,12 @@ export function connection(
         open: (f) => attach(c, at, f),
         frames: (frames) => take(c, frames),
         down: (error) => (next === c ? failed(error) : down(c, error)),
-        rtt: (ms) => void (c === cur && setStatus({ latencyMs: ms })),
+        rtt(ms) {
+          c.rttMs = ms;
+          if (c === cur) setStatus({ latencyMs: ms });
+        },
       });
-      const c: Conn = { link, token, asks: new Map(), up: 0 };
+      const c: Conn = { link, token, asks: new Map(), up: 0, rttMs: null };
       next = c;
       hooks.opening(c);
     } catch (cause) {
@@ -117,6 +120,7 @@ export function connection(
     setStatus({
       status: 'live',
       transport: c.link.name,
+      latencyMs: c.rttMs,
       retryAt: null,
       lastError: null,
       user: f.user ?? (claims(c.token).sub as string | undefined) ?? null,

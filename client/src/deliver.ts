@@ -75,18 +75,27 @@ export function deliver(n: DeliverNeeds): Deliver {
   }
 
   /** An event, or a skip. */
-  function advance(ch: Channel, f: ServerFrame): void {
+  function advance(c: Conn, ch: Channel, f: ServerFrame): void {
     const at = position(f.cursor);
     const n1 = (f.skipped ?? 0) + (f.type === 'event' ? 1 : 0);
     const verdict = at && judge(ch, at, n1);
     if (verdict === 'duplicate') return;
     const all = [...ch.listeners];
-    if (!at || verdict === 'violation' || all.some((l) => judgeFor(l, at) === 'violation')) return violated(ch, f);
+    const last = ch.at;
+    if (!at || !last || verdict === 'violation' || all.some((l) => judgeFor(l, at) === 'violation')) return violated(ch, f);
     ch.at = at;
     for (const l of all) {
       if (judgeFor(l, at) !== 'deliver') continue;
-      const skipped = at.offset - (l.pos?.offset ?? 0) - 1;
-      if (f.type === 'event') run(ch, l, () => l.onEvent(eventOf(f, at, skipped)));
+      if (l.pos && l.pos.offset < last.offset) {
+        // It needs what was before: that has been asked for, or is now.
+        if (!c.asks.has(ch.name)) n.subs.ask(ch);
+        continue;
+      }
+      const skipped = l.skipped + at.offset - (l.pos?.offset ?? 0);
+      if (f.type === 'event') {
+        l.skipped = 0;
+        run(ch, l, () => l.onEvent(eventOf(f, at, skipped - 1)));
+      } else l.skipped = skipped;
       l.pos = at;
     }
     n.changed(ch);
@@ -110,6 +119,7 @@ export function deliver(n: DeliverNeeds): Deliver {
     for (const l of told) {
       if (forbidden) l.error = new TallywireError('forbidden', 'the token does not allow it any more', { channel: ch.name });
       else l.resetting = head;
+      l.skipped = 0;
       run(ch, l, () => l.onReset(r));
       if (at && !forbidden) l.pos = at;
     }
@@ -154,11 +164,12 @@ export function deliver(n: DeliverNeeds): Deliver {
       if (!ch) return f.channel !== undefined;
       if (f.type === 'subscribed') subscribed(c, ch, f);
       else if (f.type === 'error') failed(c, ch, f);
+      // Who is present is told of the members whether or not the channel is subscribed there yet.
+      else if (f.type === 'members' || f.type === 'member') n.members(ch, f);
       else if (ch.owner !== c) return true;
-      else if (f.type === 'event' || f.type === 'skip') advance(ch, f);
+      else if (f.type === 'event' || f.type === 'skip') advance(c, ch, f);
       else if (f.type === 'reset') reset(ch, f);
       else if (f.type === 'signal') for (const l of ch.listeners) run(ch, l, () => l.onSignal(signalOf(f)));
-      else if (f.type === 'members' || f.type === 'member') n.members(ch, f);
       return true;
     },
   };

@@ -9,12 +9,12 @@ export interface Listener {
   pos: Position | undefined;
   /** Where it wants to begin while it has no position: a time, or else now. */
   readonly since: string | undefined;
+  /** Events left out on purpose since the last one delivered. */
+  skipped: number;
   /** The head at the last reset, until it is reached. */
   resetting: Position | undefined;
   error: TallywireError | undefined;
   closed: boolean;
-  /** What it shows has changed since its listeners were last called. */
-  dirty: boolean;
   state: SubscriptionState;
   readonly changed: Listeners;
   onEvent(event: ChannelEvent): unknown;

@@ -10,6 +10,8 @@ import { positions, refusesAll } from './positions.js';
 export interface Feed {
   /** Other channels are wanted, or another token is to be used. */
   changed(): void;
+  /** The gateway ends: goes on at another one by then. */
+  moving(afterMs: number): void;
   probe(): void;
   close(): void;
 }
@@ -82,7 +84,9 @@ export function httpLink(name: 'sse' | 'poll', o: LinkOptions, on: LinkHandler, 
     const connected = frames.find((f) => f.type === 'connected');
     const again = up;
     open(connected ?? { type: 'connected', session: o.session });
-    const rest = wanted.take(frames, asked).filter((f) => f.type !== 'connected' && f.type !== 'next');
+    const moving = frames.find((f) => f.type === 'moving');
+    if (moving) feed.moving(moving.after_ms ?? 0);
+    const rest = wanted.take(frames, asked).filter((f) => !/^(connected|next|moving)$/.test(f.type));
     // A later stream has a later token.
     if (connected && again) rest.unshift({ ...connected, type: 'refreshed', id: undefined });
     if (rest.length > 0 && !ended) on.frames(rest);

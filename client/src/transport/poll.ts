@@ -27,7 +27,15 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
     wake?.();
     void run();
   };
-  const link: HttpLink = httpLink('poll', o, on, { changed: again, probe: again, close: () => (request?.abort(), wake?.()) });
+  const link: HttpLink = httpLink('poll', o, on, {
+    changed: again,
+    moving() {}, // the next poll goes elsewhere by itself
+    probe: again,
+    close() {
+      request?.abort();
+      wake?.();
+    },
+  });
 
   async function run(): Promise<void> {
     if (polling) return;

@@ -15,13 +15,16 @@ export function openSSE(o: LinkOptions, on: LinkHandler): Link {
   let next: AbortController | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
+  function reopenIn(ms: number): void {
+    clearTimeout(timer);
+    timer = setTimeout(reopen, ms);
+  }
+
   const link = httpLink('sse', o, on, {
-    changed() {
-      clearTimeout(timer);
-      timer = setTimeout(reopen, SETTLE_MS);
-    },
+    changed: () => reopenIn(SETTLE_MS),
+    moving: reopenIn,
     probe() {
-      if (link.positions.size() > 0) link.feed.changed();
+      if (link.positions.size() > 0) reopenIn(0);
     },
     close() {
       clearTimeout(timer);

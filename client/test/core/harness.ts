@@ -14,7 +14,7 @@ export interface Rig {
   /** Lets the clock run, and everything that is due. */
   run(ms?: number): Promise<void>;
   /** Lets it run in small steps until the condition holds. */
-  until(condition: () => boolean, ms?: number): Promise<void>;
+  until(condition: () => boolean, ms?: number, step?: number): Promise<void>;
 }
 
 const open: (() => Promise<void>)[] = [];
@@ -45,12 +45,12 @@ export function rig(options: Partial<ClientOptions> = {}, serverOptions: TestSer
     errors,
     status: () => client.getStatus(),
     run,
-    async until(condition, ms = 60_000) {
+    async until(condition, ms = 60_000, step = 20) {
       const end = Date.now() + ms;
       await run();
       while (!condition()) {
         if (Date.now() > end) throw new Error(`not within ${ms} ms`);
-        await run(20);
+        await run(step);
       }
     },
   };
