@@ -17,6 +17,8 @@ export interface TestServerOptions {
   pingMs?: number;
   /** How long an absent member stays in milliseconds (default 10,000). */
   graceMs?: number;
+  /** Whether a client without a token is refused (default false, as at a gateway without keys). */
+  requireToken?: boolean;
   /** Lifetime of the tokens of `server.token()` in milliseconds (default one hour). */
   tokenTtlMs?: number;
   /** How long each way through the network takes in milliseconds (default 0: a microtask). */
@@ -67,10 +69,12 @@ export class Hub {
       graceMs: o.graceMs ?? 10_000,
       tokenTtlMs: o.tokenTtlMs ?? 3_600_000,
       latencyMs: o.latencyMs ?? 0,
+      requireToken: o.requireToken ?? false,
     };
     this.validate = o.validate;
     this.network.latencyMs = this.options.latencyMs;
-    this.tokens = new Tokens({ now: this.now, user: this.options.user, ttlMs: this.options.tokenTtlMs });
+    const { user, tokenTtlMs: ttlMs, requireToken: required } = this.options;
+    this.tokens = new Tokens({ now: this.now, user, ttlMs, required });
     this.roster = new Roster({
       now: this.now,
       graceMs: this.options.graceMs,

@@ -47,7 +47,7 @@ export interface FailOptions {
  * in microtasks unless it is given a latency.
  *
  *     const server = createTestServer();
- *     const client = createClient({ ...server.options, token: server.token() });
+ *     const client = createClient(server.options);
  *     server.publish('jobs:42', { type: 'job.progress', data: { job_id: '42', percent: 50 } });
  *     …
  *     server.close();
@@ -80,7 +80,7 @@ export class TestServer {
     return { url: this.url, WebSocket: this.WebSocket, fetch: this.fetch };
   }
 
-  /** Issues a token. Any other text is accepted as well, as the default user's that allows everything. */
+  /** Issues a token. Any other text, and none, is accepted as well: as the default user's, and it allows everything. */
   token(claims: TokenClaims = {}): string {
     return this.#hub.tokens.issue(claims);
   }

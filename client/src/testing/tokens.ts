@@ -35,7 +35,7 @@ interface Claims extends Record<Action, readonly string[]> {
 
 const everywhere = ['*'];
 
-/** Issues and judges tokens. A token that it did not issue is the default user's and allows everything. */
+/** Issues and judges tokens. No token, and one that it did not issue, are the default user's and allow everything. */
 export class Tokens {
   #issued = new Map<string, Claims>();
   #strangers = new Map<string, number>();
@@ -44,8 +44,10 @@ export class Tokens {
   readonly #now: () => number;
   readonly #user: string;
   readonly #ttlMs: number;
+  readonly #required: boolean;
 
-  constructor(o: { now: () => number; user: string; ttlMs: number }) {
+  constructor(o: { now: () => number; user: string; ttlMs: number; required: boolean }) {
+    this.#required = o.required;
     this.#now = o.now;
     this.#user = o.user;
     this.#ttlMs = o.ttlMs;
@@ -70,13 +72,13 @@ export class Tokens {
   }
 
   /** Tells who a token makes of its bearer, or why it is not accepted. */
-  judge(token: string | undefined): Principal | Failure {
-    if (!token) return { code: 'unauthorized', message: 'a token is required' };
+  judge(token = ''): Principal | Failure {
+    if (token === '' && this.#required) return { code: 'unauthorized', message: 'a token is required' };
     const claims = this.#issued.get(token);
     const expires = claims?.expires ?? this.#strangers.get(token) ?? Infinity;
     if (this.#revoked.has(token)) return { code: 'token_revoked', message: 'the token was revoked' };
     if (expires <= this.#now()) return { code: 'token_expired', message: 'the token has expired' };
-    if (!claims) this.#strangers.set(token, Infinity);
+    if (!claims && token !== '') this.#strangers.set(token, Infinity);
     const user = claims?.user ?? this.#user;
     const may = (action: Action, channel: string): boolean =>
       (claims?.[action] ?? everywhere).some((pattern) => covers(pattern, channel, user));

@@ -159,6 +159,13 @@ describe('tokens', () => {
     expect((await connect(server, mine)).of('error')).toMatchObject([{ code: 'token_revoked' }]);
   });
 
+  it('are asked for where the options say so', async () => {
+    expect((await connect(server, '')).of('connected')).toHaveLength(1);
+    const strict = createTestServer({ requireToken: true });
+    expect((await connect(strict, '')).of('error')).toMatchObject([{ code: 'unauthorized' }]);
+    strict.close();
+  });
+
   it('allow what they say', async () => {
     const c = await connect(server, server.token({ user: 'al', subscribe: ['jobs:*', 'user:$user'] }));
     c.send({ type: 'subscribe', id: 2, channels: ['jobs:1', 'user:al', 'user:bob', 'job'] });
