@@ -59,7 +59,13 @@ func client(t testing.TB, url string) redis.UniversalClient {
 // open returns a tracker and a running broker that tells it what it hears.
 func open(t testing.TB, proxy *redistest.Proxy, o presence.Options) handle {
 	t.Helper()
-	c := client(t, proxy.URL())
+	return openAt(t, proxy.URL(), proxy, o)
+}
+
+// openAt does so with a URL that leads through the proxy.
+func openAt(t testing.TB, url string, proxy *redistest.Proxy, o presence.Options) handle {
+	t.Helper()
+	c := client(t, url)
 	tracker, err := redispresence.New(c, redispresence.Options{Options: o})
 	require.NoError(t, err)
 	b, err := redisbroker.New(c, redisbroker.Options{
