@@ -108,7 +108,10 @@ func structuredEvent(raw []byte) (channel string, event []byte, bad *wire.Error)
 	}
 	env, err := events.Scan(raw)
 	if err != nil {
-		return "", nil, invalidEvent(err)
+		if gjson.ValidBytes(raw) { // so that the answer can name it
+			channel = gjson.GetBytes(raw, channelAttribute).Str
+		}
+		return channel, nil, invalidEvent(err)
 	}
 	var version, cut bool
 	event = append(make([]byte, 0, len(raw)), '{')
@@ -128,7 +131,7 @@ func structuredEvent(raw []byte) (channel string, event []byte, bad *wire.Error)
 		return true
 	})
 	if bad != nil {
-		return "", nil, bad
+		return channel, nil, bad
 	}
 	for _, attribute := range []struct {
 		name  string

@@ -53,6 +53,8 @@ const (
 	headerHead = "Tallywire-Head"
 	// fromEnd as `before` reads backwards from the newest event.
 	fromEnd = "end"
+	// firstEvent is the least offset of an event: the entry before it only opens the stream.
+	firstEvent = 2
 )
 
 // historyQuery is what a request asks for: the events after a cursor or a time and up to a time, oldest first;
@@ -166,9 +168,9 @@ func (p *HistoryPage) tag() string {
 
 // historyForwards reads a page, oldest first.
 func (g *Gateway) historyForwards(ctx context.Context, q historyQuery, out *HistoryPage) error {
-	request := broker.ReadRequest{From: 1, Since: q.since, Limit: q.limit, MaxBytes: maxHistoryBytes}
+	request := broker.ReadRequest{From: firstEvent, Since: q.since, Limit: q.limit, MaxBytes: maxHistoryBytes}
 	if q.after != nil {
-		request.From = q.after.Offset + 1
+		request.From = max(q.after.Offset+1, firstEvent)
 	}
 	page, err := g.options.Broker.Read(ctx, out.Channel, request)
 	if err != nil {
@@ -187,7 +189,7 @@ func (g *Gateway) historyForwards(ctx context.Context, q historyQuery, out *Hist
 	if verdict != broker.Valid {
 		// Unlike a subscriber, a reader of history is sent to the oldest that there is.
 		if page, err = g.options.Broker.Read(ctx, out.Channel, broker.ReadRequest{
-			From: 1, Limit: q.limit, MaxBytes: maxHistoryBytes,
+			From: firstEvent, Limit: q.limit, MaxBytes: maxHistoryBytes,
 		}); err != nil {
 			return err
 		}
@@ -259,7 +261,7 @@ func (g *Gateway) historyBackwards(ctx context.Context, q historyQuery, out *His
 			g.addHistory(out, e)
 		}
 	}
-	out.More = len(page.Entries) > 0 && page.Entries[0].Cursor.Offset > max(page.First.Offset, 2)
+	out.More = len(page.Entries) > 0 && page.Entries[0].Cursor.Offset > max(page.First.Offset, firstEvent)
 	return nil
 }
 

@@ -133,6 +133,9 @@ func readPublish(c echo.Context) (items []publishItem, batch bool, err error) {
 				Message: "name the channel in the query (?channel=…) or as the event's extension attribute channel",
 			}
 		}
+		if item.bad != nil {
+			item.bad.Channel = clip(item.channel)
+		}
 	}
 	return items, batch, nil
 }

@@ -14,6 +14,7 @@ packages=(
     'redis-server:command -v redis-server'
     'redis-tools:command -v redis-cli'
     'prometheus:command -v promtool && command -v prometheus' # alerts, dashboard: test/chart
+    'curl:command -v curl'                                   # the lines that docs/http.md prints
     'python3-redis:scripts/python-with-redis.sh'             # examples/workers/python
     'nodejs:command -v node'                                 # examples/workers/node, test/browser
     'npm:command -v npm'
