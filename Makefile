@@ -16,7 +16,7 @@ VERSION      ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 COMMIT       ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
 GOLANGCI_VERSION := v2.15.0
-GOLANGCI         := bin/tools/golangci-lint-$(GOLANGCI_VERSION)
+GOLANGCI         := $(CURDIR)/bin/tools/golangci-lint-$(GOLANGCI_VERSION)
 
 .DEFAULT_GOAL := help
 
@@ -75,6 +75,7 @@ check-format: $(GOLANGCI) ## the code is formatted by gofumpt and goimports
 check-lint: $(GOLANGCI) ## golangci-lint finds nothing
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run
+	cd test/chart && $(GOLANGCI) run
 
 .PHONY: check-vet
 check-vet: ## go vet finds nothing
@@ -99,5 +100,5 @@ clean: ## remove what was built
 # The linter is built from its module, so that it needs no download of its own, and kept by version.
 $(GOLANGCI):
 	@mkdir -p $(@D)
-	GOBIN='$(abspath $(@D))/.build' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	GOBIN='$(@D)/.build' $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(@D)/.build/golangci-lint $@ && rmdir $(@D)/.build

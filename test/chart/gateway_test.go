@@ -33,11 +33,12 @@ func program(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		var folder string
-		if folder, built.err = os.MkdirTemp("", "tallywire-chart"); built.err != nil {
+		folder, built.err = os.MkdirTemp("", "tallywire-chart") //nolint:usetesting // it outlives the first test; TestMain removes it
+		if built.err != nil {
 			return
 		}
 		built.path = filepath.Join(folder, "tallywire")
-		cmd := exec.Command("go", "build", "-o", built.path, "./cmd/tallywire") //nolint:noctx // it serves every test
+		cmd := exec.Command("go", "build", "-o", built.path, "./cmd/tallywire")
 		cmd.Dir = root
 		built.out, built.err = cmd.CombinedOutput()
 	})

@@ -3,7 +3,7 @@ package chart_test
 import (
 	"flag"
 	"io"
-	"log"
+	"log" //nolint:depguard // Helm logs by it
 	"os"
 	"path/filepath"
 	"testing"

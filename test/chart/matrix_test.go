@@ -34,30 +34,54 @@ var variants = map[string]string{
 	"everything to null": "{progressDeadlineSeconds: null, service: {port: null}, minReadySeconds: null, terminationGracePeriodSeconds: null, topologySpreadConstraints: null, podDisruptionBudget: {enabled: null}}",
 }
 
-// matrix renders every example and variant under every name.
+// cell is one release of the matrix.
+type cell struct {
+	release  string
+	rendered *chart.Rendered
+}
+
+// cells are what the matrix renders to, by example or variant: rendered by the first test that asks.
+var cells map[string][]cell
+
+// matrix looks at every example and variant, under every name.
 func matrix(t *testing.T, look func(t *testing.T, r *chart.Rendered)) {
+	t.Helper()
+	if cells == nil {
+		cells = renderAll(t)
+	}
+	for name, releases := range cells {
+		t.Run(name, func(t *testing.T) {
+			for _, c := range releases {
+				t.Log("release", c.release)
+				look(t, c.rendered)
+			}
+		})
+	}
+}
+
+func renderAll(t *testing.T) map[string][]cell {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(chartFolder, "ci", "*.yaml"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	each := map[string]func(*testing.T) map[string]any{}
+	each := map[string]func() map[string]any{}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		each[name] = func(t *testing.T) map[string]any { t.Helper(); return example(t, name) }
+		each[name] = func() map[string]any { return example(t, name) }
 	}
 	for name, text := range variants {
-		each[name] = func(t *testing.T) map[string]any { t.Helper(); return over(values(t, minimal), values(t, text)) }
+		each[name] = func() map[string]any { return over(values(t, minimal), values(t, text)) }
 	}
 	c := load(t)
+	out := map[string][]cell{}
 	for name, v := range each {
-		t.Run(name, func(t *testing.T) {
-			for _, release := range awkward {
-				r, err := chart.Render(c, chart.Release{Name: release, Namespace: "123"}, v(t))
-				require.NoError(t, err, release)
-				look(t, r)
-			}
-		})
+		for _, release := range awkward {
+			r, err := chart.Render(c, chart.Release{Name: release, Namespace: "123"}, v())
+			require.NoError(t, err, "%s, as %s", name, release)
+			out[name] = append(out[name], cell{release, r})
+		}
 	}
+	return out
 }
 
 // TestSchemas holds everything against the schemas of Kubernetes and of the custom kinds.

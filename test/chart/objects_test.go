@@ -13,8 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
-	chart "github.com/tallywire/tallywire/test/chart"
 	"github.com/yannh/kubeconform/pkg/validator"
+
+	chart "github.com/tallywire/tallywire/test/chart"
 )
 
 // schemas compiles each schema once.

@@ -24,7 +24,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "template:", err)
 		os.Exit(1)
 	}
-	fmt.Print(text)
+	_, _ = os.Stdout.WriteString(text)
 }
 
 func run(folder string, release chart.Release, files []string, notes bool) (string, error) {
