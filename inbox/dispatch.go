@@ -15,10 +15,11 @@ import (
 type lane struct {
 	channel string
 	jobs    []job
-	// refused is when the store first refused the first of them.
-	refused time.Time
-	backoff backoff
-	wake    time.Time // not to be tried before
+	// refused and unburied are since when the store refuses the channel's events, and its letters. Once patience
+	// is at an end, what comes behind gets one try: a channel must not fill the window.
+	refused, unburied time.Time
+	backoff           backoff
+	wake              time.Time // not to be tried before
 }
 
 // result is what became of the first job of a lane.
@@ -130,40 +131,54 @@ func (d *dispatcher) try(ctx context.Context, l *lane, until time.Time) {
 // settle takes the result of a lane's first job.
 func (d *dispatcher) settle(r result) {
 	l, now := r.lane, time.Now()
-	buried := l.jobs[0].letter != nil
+	letter, since := l.jobs[0].letter, &l.refused
+	if letter != nil {
+		since = &l.unburied
+	}
+	if r.err == nil {
+		*since = time.Time{}
+		d.succeeded(letter != nil, r.receipt)
+		d.finished(l)
+		return
+	}
+	if !errors.Is(r.err, broker.ErrRefused) || d.options.Passing(r.err) {
+		d.later(l, now)
+		return
+	}
+	if since.IsZero() {
+		*since = now
+	}
 	switch {
-	case r.err == nil && buried:
-		d.counters.refused.Add(1)
-	case r.err == nil:
-		d.counters.published.Add(1)
-		if r.receipt.Duplicate {
-			d.counters.duplicates.Add(1)
-		}
-	case !errors.Is(r.err, broker.ErrRefused) || d.options.Passing(r.err):
+	case now.Sub(*since) < d.options.Patience:
 		d.later(l, now)
-		return
-	case l.refused.IsZero():
-		l.refused = now
-		d.later(l, now)
-		return
-	case now.Sub(l.refused) < d.options.Patience:
-		d.later(l, now)
-		return
-	case !buried:
+	case letter == nil:
 		l.jobs[0] = l.jobs[0].refuse(wire.CodeRefused, r.err.Error())
-		l.refused, l.backoff = time.Time{}, 0
 		d.ready = append(d.ready, l)
-		return
 	default:
 		d.counters.lettersLost.Add(1)
-		letter := l.jobs[0].letter
 		d.options.Log.Error().Str("event", "inbox_letter_lost").Str("channel", letter.Channel).Str("code", letter.Code).
 			Str("reason", letter.Reason).Err(r.err).Msg("an entry that cannot be published could not be kept among the dead letters")
+		d.finished(l)
 	}
+}
+
+func (d *dispatcher) succeeded(buried bool, receipt broker.Receipt) {
+	if buried {
+		d.counters.refused.Add(1)
+		return
+	}
+	d.counters.published.Add(1)
+	if receipt.Duplicate {
+		d.counters.duplicates.Add(1)
+	}
+}
+
+// finished takes a lane's first job away, and goes on with the next.
+func (d *dispatcher) finished(l *lane) {
 	d.done.add(l.jobs[0])
 	l.jobs[0] = job{} // its event may go
 	l.jobs = l.jobs[1:]
-	l.refused, l.backoff = time.Time{}, 0
+	l.backoff = 0
 	if len(l.jobs) == 0 {
 		delete(d.lanes, l.channel)
 		return

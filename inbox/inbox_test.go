@@ -285,16 +285,24 @@ func TestRefusals(t *testing.T) {
 		empty(t, store, 10*time.Second)
 
 		set(broker.ErrRefused)
-		store.add("jobs:0", event("2"))
-		store.add("jobs:0", event("3"))
+		for n := 2; n <= 500; n++ {
+			store.add("jobs:0", event(fmt.Sprint(n)))
+		}
 		time.Sleep(inbox.DefaultPatience - time.Second)
 		require.Zero(t, i.Stats().Refused)
-		time.Sleep(5 * time.Second)
-		require.EqualValues(t, 1, i.Stats().Refused, "the first one only")
+		empty(t, store, 15*time.Second) // a channel must not fill the window
+		require.EqualValues(t, 499, i.Stats().Refused)
+		set(nil)
+		store.add("jobs:0", event("501"))
+		empty(t, store, time.Second)
+		set(broker.ErrRefused)
+		store.add("jobs:0", event("502"))
+		time.Sleep(inbox.DefaultPatience - time.Second)
+		require.EqualValues(t, 499, i.Stats().Refused, "a new refusal is a new beginning")
 		set(nil)
 		empty(t, store, 10*time.Second)
-		require.Equal(t, []string{"w/1", "w/3"}, logs.log("jobs:0"))
-		require.Len(t, logs.letters, 1)
+		require.Equal(t, []string{"w/1", "w/501", "w/502"}, logs.log("jobs:0"))
+		require.Len(t, logs.letters, 499)
 		require.Equal(t, "refused", logs.letters[0].Code)
 	})
 }

@@ -65,7 +65,8 @@ type Options struct {
 	// none does. The entry is kept then, as while the store is away.
 	Passing func(err error) bool
 	// Patience is how long an entry that the store refuses is tried again before it goes to the dead letters.
-	// It holds up later entries of its channel meanwhile, and no others.
+	// It holds up later entries of its channel meanwhile, and no others. Those that are refused right behind it
+	// follow it at once.
 	Patience time.Duration
 	// MaxEntries and MaxBytes bound what is taken and not yet done, the second by one answer more.
 	MaxEntries, MaxBytes int
