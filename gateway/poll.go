@@ -18,6 +18,7 @@ type poll struct {
 	*mailbox
 
 	// Owned by the flusher.
+	kept    []byte      // frames to be answered with, joined by commas, while pages are being read
 	waited  bool        // long enough: what there is, or nothing, is the answer
 	overdue bool        // whatever the store is about to say
 	refused int         // channels that were refused
@@ -154,15 +155,32 @@ func (p *poll) answer(e echo.Context, r *streamRequest, l letter) error {
 	return nil
 }
 
-// write implements outlet: the message is the answer.
+// write implements outlet: the message is the answer. While pages are being read for other channels it
+// waits for those, lest a poll that is behind be answered many times with little.
 func (p *poll) write(_ *flusher, m message) {
 	p.locate(m.text)
-	p.finish(m.text, m.shared)
+	if len(p.kept) == 0 && !p.reading() {
+		p.finish(m.text, m.shared)
+		return
+	}
+	if len(p.kept) > 0 {
+		p.kept = append(p.kept, ',')
+	}
+	p.kept = append(p.kept, m.text[1:len(m.text)-1]...)
+	if !p.reading() || p.overdue || len(p.kept) >= p.conn.gateway.options.Limits.Frame || p.conn.closing.Load() {
+		p.answerKept()
+	}
 }
+
+func (p *poll) answerKept() { p.finish(append(append([]byte{'['}, p.kept...), ']'), true) }
 
 // idle is called when there is nothing to tell.
 func (p *poll) idle() {
 	switch {
+	case len(p.kept) > 0:
+		if p.overdue || p.conn.closing.Load() || !p.reading() {
+			p.answerKept()
+		}
 	case p.conn.closing.Load():
 		p.locate(nil)
 		p.finish(movingNow(), true)
@@ -196,7 +214,7 @@ func (p *poll) finish(text []byte, shared bool) {
 		cursors := appendCursors(make([]byte, 0, 64), p.places)
 		l.id = string(cursors)
 		l.tail = wire.AppendNext(nil, &wire.Next{
-			Channels: p.next(), Cursors: l.id, More: len(c.dirty) > 0, Degraded: !c.gateway.hub.HealthNow().OK,
+			Channels: p.next(), Cursors: l.id, More: len(c.dirty) > 0 || p.reading(), Degraded: !c.gateway.hub.HealthNow().OK,
 		})
 	}
 	p.put(l, shared)
