@@ -20,7 +20,7 @@ import (
 // raw opens a connection, writes text to it, and reads one answer; the rest of the connection follows it.
 func (r *rig) raw(text string) (answer, net.Conn, *bufio.Reader) {
 	r.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://")) //nolint:noctx // bounded by the deadline
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
 	require.NoError(r.t, err)
 	r.t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(r.t, conn.SetDeadline(time.Now().Add(patience)))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,8 +24,8 @@ const (
 func (r *rig) publishAs(query, body string, pairs ...string) answer {
 	r.t.Helper()
 	header := http.Header{}
-	for i := 0; i < len(pairs); i += 2 {
-		header.Add(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		header.Add(pair[0], pair[1])
 	}
 	token := r.token("alice", &auth.Permissions{Publish: []string{"jobs:*", "x:*"}})
 	return r.request(http.MethodPost, "/v1/publish"+query, token, header, strings.NewReader(body))

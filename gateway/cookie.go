@@ -69,7 +69,7 @@ func (g *Gateway) dropCookie(c echo.Context) error {
 
 // cookie returns the cookie; age is in seconds.
 func (g *Gateway) cookie(token string, age int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // SameSite is checked by Options.validate
 		Name: cookieName, Value: token, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: g.options.CookieSameSite,
 		// A cookie for pages of other sites is one of its own for each of them; browsers block all others.
 		Partitioned: g.options.CookieSameSite == http.SameSiteNoneMode,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/cookiejar"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +33,8 @@ func cookieOf(t *testing.T, a answer) *http.Cookie {
 // byCookie is a header with a token in the cookie, and more headers in pairs.
 func byCookie(token string, more ...string) http.Header {
 	h := http.Header{"Cookie": {"theme=dark; " + cookieName + "=" + token}}
-	for i := 0; i < len(more); i += 2 {
-		h.Set(more[i], more[i+1])
+	for pair := range slices.Chunk(more, 2) {
+		h.Set(pair[0], pair[1])
 	}
 	return h
 }
@@ -56,7 +57,7 @@ func TestATokenBecomesACookie(t *testing.T) {
 	// What a browser does with it.
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	base, err := http.NewRequest(http.MethodGet, strings.Replace(r.url, "http:", "https:", 1), nil) //nolint:noctx // is not sent
+	base, err := http.NewRequest(http.MethodGet, strings.Replace(r.url, "http:", "https:", 1), nil)
 	require.NoError(t, err)
 	jar.SetCookies(base.URL, []*http.Cookie{cookie})
 	require.Len(t, jar.Cookies(base.URL), 1)

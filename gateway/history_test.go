@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -62,17 +61,13 @@ func engines(t *testing.T, test func(t *testing.T, e engine)) {
 // forkStream writes a stream anew without its last k entries, as the replica that lacked them has it.
 func forkStream(t *testing.T, server *redistest.Server, channel string, k int) {
 	t.Helper()
-	key, admin := "tw:{"+channel+"}", server.Admin()
-	entries, err := admin.XRange(t.Context(), key, "-", "+").Result()
+	key := "tw:{" + channel + "}"
+	entries, err := server.Admin().XRange(t.Context(), key, "-", "+").Result()
 	require.NoError(t, err)
-	_, err = admin.TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
-		tx.Del(t.Context(), key)
-		for _, e := range entries[:len(entries)-k] {
-			tx.Do(t.Context(), "XADD", key, e.ID, "e", e.Values["e"], "p", e.Values["p"])
-		}
-		return nil
-	})
-	require.NoError(t, err)
+	server.Do("DEL", key)
+	for _, e := range entries[:len(entries)-k] {
+		server.Do("XADD", key, e.ID, "e", e.Values["e"], "p", e.Values["p"])
+	}
 }
 
 // page gets a page of history, and the address of the next one, "" on the last.

@@ -96,7 +96,7 @@ func (q *query) time(name string) uint64 {
 }
 
 // stampOf returns a time as a stamp, which is greater than 0.
-func stampOf(t time.Time) uint64 { return uint64(max(t.UnixMicro(), 1)) } //nolint:gosec // is positive
+func stampOf(t time.Time) uint64 { return uint64(max(t.UnixMicro(), 1)) }
 
 // channelOf returns the channel in a request's path.
 func channelOf(c echo.Context) (string, error) {

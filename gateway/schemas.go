@@ -79,7 +79,7 @@ func (g *Gateway) schema(c echo.Context) error {
 	var found *events.Type
 	known := false
 	var schema []byte
-	wanted, _ := source.Schema(id) // an id may have two forms, see events.Registry
+	wanted, _ := source.Schema(id)     // an id may have two forms, see events.Registry
 	for _, t := range source.Types() { // ascending in their versions
 		if t.Name != name {
 			continue
