@@ -135,7 +135,7 @@ func TestDemo(t *testing.T) {
 	g := serve(t, nil, "--demo")
 	require.Contains(t, g.stderr.String(), "open "+g.public+"/ in a browser")
 	for path, kind := range map[string]string{
-		"/": "text/html", "/app.js": "text/javascript", "/client.js": "text/javascript", "/model.js": "text/javascript",
+		"/": "text/html", "/small": "text/html", "/app.js": "text/javascript", "/client.js": "text/javascript", "/model.js": "text/javascript",
 		"/view.js": "text/javascript", "/style.css": "text/css",
 	} {
 		a := get(t, g.public+path, nil)

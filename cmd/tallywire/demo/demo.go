@@ -1,10 +1,13 @@
 // Package demo is the page of `tallywire serve --demo`: it shows the work of the example reconciler as it
-// happens, over the gateway's WebSocket, with nothing but what a browser has.
+// happens. That is the workbench of examples/dashboard where it was built, and otherwise a small page with
+// nothing but what a browser has. The small page is always at /small.
 package demo
 
 import (
 	"embed"
 	"net/http"
+
+	"github.com/tallywire/tallywire/examples/dashboard"
 )
 
 //go:embed index.html style.css *.js
@@ -16,7 +19,11 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // Handle adds the page's routes.
 func Handle(mux *http.ServeMux) {
-	mux.HandleFunc("GET /{$}", serve("index.html", "text/html; charset=utf-8"))
+	small := serve("index.html", "text/html; charset=utf-8")
+	mux.HandleFunc("GET /small", small)
+	if !dashboard.Handle(mux) {
+		mux.HandleFunc("GET /{$}", small)
+	}
 	for _, name := range []string{"app.js", "client.js", "model.js", "view.js"} {
 		mux.HandleFunc("GET /"+name, serve(name, "text/javascript; charset=utf-8"))
 	}

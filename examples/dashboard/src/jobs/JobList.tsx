@@ -1,0 +1,42 @@
+import type { ReactNode } from 'react';
+import { Icon } from '../ui/Icon';
+import { JobCard } from './JobCard';
+
+interface Props {
+  jobs: readonly string[];
+  known: boolean;
+  refused: string | null;
+  chosen: string | null;
+  choose(job: string): void;
+}
+
+export function JobList({ jobs, known, refused, chosen, choose }: Props): ReactNode {
+  return (
+    <section className="jobs" aria-labelledby="jobs-title">
+      <h2 id="jobs-title">Jobs</h2>
+      <ul>
+        {jobs.map((job) => (
+          <JobCard key={job} id={job} chosen={job === chosen} choose={choose} />
+        ))}
+        {jobs.length === 0 && !known && refused === null && [0, 1, 2].map((n) => <li key={n} className="skeleton job" aria-hidden="true" />)}
+      </ul>
+      {jobs.length === 0 && (known || refused !== null) && (
+        <div className="empty">
+          <Icon name={refused === null ? 'list' : 'stop'} size={28} />
+          <p>
+            {refused === null ? (
+              <>
+                <strong>No job yet.</strong> The first one appears here by itself. To start one:{' '}
+                <code>go run ./examples/reconciler --url {location.origin}</code>
+              </>
+            ) : (
+              <>
+                <strong>The jobs cannot be listed.</strong> {refused}
+              </>
+            )}
+          </p>
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,116 @@
+import { useDeferredValue, useState, type ReactNode } from 'react';
+import { Avatar } from '../people/Avatar';
+import type { People } from '../people/people';
+import { useConnectionStatus } from '@tallywire/client/react';
+import { integer, plural } from '../ui/format';
+import { Icon } from '../ui/Icon';
+import { MatchRows } from './MatchRows';
+import { STATUS } from './match';
+import type { Filter } from './order';
+import type { TableView } from './table';
+import { useOrder } from './useOrder';
+
+const FILTERS: readonly Filter[] = ['all', 'confirmed', 'proposed', 'disputed', 'rejected'];
+const MOST_FACES = 5;
+
+interface Props {
+  job: string | null;
+  view: TableView;
+  people: People;
+  open: string | null;
+  setOpen(id: string | null): void;
+}
+
+/** The matches of a job, to find one's way in. */
+export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNode {
+  const [filter, setFilter] = useState<Filter>('all');
+  const [text, setText] = useState('');
+  const [held, setHeld] = useState(false);
+  const wanted = useDeferredValue(text);
+  const order = useOrder(view, job ?? '', filter, wanted, held || open !== null);
+  const count = (f: Filter): number => (f === 'all' ? view.rows.size : view.counts[f]);
+  return (
+    <section className="panel matches" aria-labelledby="matches-title">
+      <div className="panel-head">
+        <h2 id="matches-title">
+          Matches {job !== null && <span className="of">{job}</span>}
+        </h2>
+        <Faces people={people} />
+        <div className="filters" role="group" aria-label="Show">
+          {FILTERS.map((f) => (
+            <button key={f} type="button" aria-pressed={f === filter} onClick={() => setFilter(f)}>
+              {f === 'all' ? 'All' : STATUS[f]} <b>{integer(count(f))}</b>
+            </button>
+          ))}
+        </div>
+        <label className="search">
+          <Icon name="search" size={16} />
+          <span className="hidden">Search matches</span>
+          <input type="search" value={text} placeholder="Line, amount, rule, note" onChange={(e) => setText(e.target.value)} />
+        </label>
+      </div>
+      {view.incomplete && <p className="banner">Older matches of this job are no longer retained; the list is not complete.</p>}
+      {order.ids.length > 0 ? (
+        <MatchRows ids={order.ids} rows={view.rows} people={people} open={open} setOpen={setOpen} setHeld={setHeld} />
+      ) : (
+        <Nothing job={job} view={view} filtered={filter !== 'all' || text !== ''} />
+      )}
+      {order.waiting > 0 && (
+        <button type="button" className="waiting" onClick={order.refresh}>
+          <Icon name="up" size={16} /> {plural(order.waiting, 'change')}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Faces({ people }: { people: People }): ReactNode {
+  const me = useConnectionStatus({ select: (s) => s.user });
+  const { all } = people;
+  if (all.length === 0) return null;
+  const names = all.map((p) => p.name ?? p.user).join(', ');
+  return (
+    <div className="faces" data-stale={people.stale} role="group" aria-label={`${plural(all.length, 'person', 'people')} here: ${names}`}>
+      {all.slice(0, MOST_FACES).map((p) => (
+        <Avatar key={p.user} user={p.user} name={p.name} away={p.state === 'grace'} you={p.user === me} />
+      ))}
+      {all.length > MOST_FACES && <span className="more">+{all.length - MOST_FACES}</span>}
+    </div>
+  );
+}
+
+function Nothing({ job, view, filtered }: { job: string | null; view: TableView; filtered: boolean }): ReactNode {
+  if (view.refused !== null) {
+    return (
+      <div className="empty">
+        <Icon name="stop" size={28} />
+        <p>
+          <strong>These matches cannot be shown.</strong> {view.refused}
+        </p>
+      </div>
+    );
+  }
+  if (!view.loaded && job !== null) {
+    return (
+      <div className="rows" aria-busy="true" aria-label="Matches are being loaded">
+        {Array.from({ length: 9 }, (_, n) => (
+          <div key={n} className="skeleton row-skeleton" />
+        ))}
+      </div>
+    );
+  }
+  return (
+    <div className="empty">
+      <Icon name={filtered && view.rows.size > 0 ? 'search' : 'list'} size={28} />
+      <p>
+        {filtered && view.rows.size > 0 ? (
+          'No match is like that.'
+        ) : (
+          <>
+            <strong>No matches yet.</strong> They appear here as soon as the ledgers are read.
+          </>
+        )}
+      </p>
+    </div>
+  );
+}
