@@ -11,6 +11,7 @@ import type { TableView } from './table';
 import { useOrder } from './useOrder';
 
 const FILTERS: readonly Filter[] = ['all', 'confirmed', 'proposed', 'disputed', 'rejected'];
+const ALWAYS: readonly Filter[] = ['all', 'confirmed', 'proposed'];
 const MOST_FACES = 5;
 
 interface Props {
@@ -35,9 +36,9 @@ export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNo
         <h2 id="matches-title">
           Matches {job !== null && <span className="of">{job}</span>}
         </h2>
-        <Faces people={people} />
+        <Faces people={people} rows={view.rows} show={setOpen} />
         <div className="filters" role="group" aria-label="Show">
-          {FILTERS.map((f) => (
+          {FILTERS.filter((f) => ALWAYS.includes(f) || f === filter || count(f) > 0).map((f) => (
             <button key={f} type="button" aria-pressed={f === filter} onClick={() => setFilter(f)}>
               {f === 'all' ? 'All' : STATUS[f]} <b>{integer(count(f))}</b>
             </button>
@@ -46,7 +47,7 @@ export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNo
         <label className="search">
           <Icon name="search" size={16} />
           <span className="hidden">Search matches</span>
-          <input type="search" value={text} placeholder="Line, amount, rule, note" onChange={(e) => setText(e.target.value)} />
+          <input type="search" value={text} placeholder="Search" title="Finds lines, amounts, rules and notes" onChange={(e) => setText(e.target.value)} />
         </label>
       </div>
       {view.incomplete && <p className="banner">Older matches of this job are no longer retained; the list is not complete.</p>}
@@ -64,18 +65,36 @@ export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNo
   );
 }
 
-function Faces({ people }: { people: People }): ReactNode {
+interface FacesProps {
+  people: People;
+  rows: TableView['rows'];
+  show(id: string): void;
+}
+
+/** Who is here. A click shows what somebody looks at. */
+function Faces({ people, rows, show }: FacesProps): ReactNode {
   const me = useConnectionStatus({ select: (s) => s.user });
-  const { all } = people;
+  const all = [...people.all].sort((a, b) => Number(b.user === me) - Number(a.user === me));
   if (all.length === 0) return null;
-  const names = all.map((p) => p.name ?? p.user).join(', ');
   return (
-    <div className="faces" data-stale={people.stale} role="group" aria-label={`${plural(all.length, 'person', 'people')} here: ${names}`}>
-      {all.slice(0, MOST_FACES).map((p) => (
-        <Avatar key={p.user} user={p.user} name={p.name} away={p.state === 'grace'} you={p.user === me} />
-      ))}
-      {all.length > MOST_FACES && <span className="more">+{all.length - MOST_FACES}</span>}
-    </div>
+    <ul className="faces" data-stale={people.stale} aria-label={`${plural(all.length, 'person', 'people')} here`}>
+      {all.slice(0, MOST_FACES).map((p) => {
+        const id = p.status?.viewing?.replace(/^match\//, '');
+        const face = <Avatar user={p.user} name={p.name} away={p.state === 'grace'} you={p.user === me} />;
+        return (
+          <li key={p.user}>
+            {id !== undefined && p.user !== me && rows.has(id) ? (
+              <button type="button" onClick={() => show(id)} title={`Show what ${p.name ?? p.user} looks at`}>
+                {face}
+              </button>
+            ) : (
+              face
+            )}
+          </li>
+        );
+      })}
+      {all.length > MOST_FACES && <li className="more">+{all.length - MOST_FACES}</li>}
+    </ul>
   );
 }
 

@@ -85,7 +85,7 @@ export const MatchRow = memo(function MatchRow({ match, index, top, height, curr
         </span>
       </span>
       <span role="gridcell" data-column="Rule">
-        {data.author?.kind === 'user' ? (data.author.name ?? data.author.id) : (data.rule_id ?? '')}
+        {data.author?.kind === 'user' ? <b>{data.author.name ?? data.author.id}</b> : (data.rule_id ?? '')}
       </span>
       <span role="gridcell" data-column="Who" className="viewers">
         {viewers?.slice(0, 3).map((p) => <Avatar key={p.user} user={p.user} name={p.name} away={p.state === 'grace'} size="small" />)}

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useRef, useState, useSyncExternalStore, type KeyboardEvent, type ReactNode } from 'react';
+import { useEffect, useRef, useState, useSyncExternalStore, type KeyboardEvent, type ReactNode } from 'react';
 import type { People } from '../people/people';
 import { MatchRow } from './MatchRow';
 import type { Match } from './match';
@@ -27,7 +27,7 @@ const COLUMNS = ['Status', 'Bank ↔ ledger', 'Amount', 'Difference', 'Confidenc
 export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props): ReactNode {
   const box = useRef<HTMLDivElement>(null);
   const slim = useSyncExternalStore(listenNarrow, () => narrow.matches);
-  const height = slim ? 76 : 44;
+  const height = slim ? 68 : 44;
   const [current, setCurrent] = useState<string | null>(null);
   const list = useVirtualizer({
     count: ids.length,
@@ -37,6 +37,15 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
     overscan: 8,
   });
   const at = Math.max(0, ids.indexOf(current ?? ''));
+
+  // What was opened elsewhere comes into view.
+  useEffect(() => {
+    const index = ids.indexOf(open ?? '');
+    if (index < 0) return;
+    setCurrent(open);
+    list.scrollToIndex(index, { align: 'auto' });
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- only when another is opened
+  }, [open]);
 
   const move = (e: KeyboardEvent): void => {
     const page = Math.max(1, Math.floor((box.current?.clientHeight ?? height) / height) - 1);

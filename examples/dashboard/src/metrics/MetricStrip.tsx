@@ -1,26 +1,26 @@
 import type { ReactNode } from 'react';
 import type { Counts } from '../matches/table';
 import { digits, integer } from '../ui/format';
-import type { Series } from './series';
+import type { Line } from './series';
 import { Spark } from './Spark';
 import { useMetrics } from './useMetrics';
 
-/** The figures of the chosen job, with the last two minutes of each. */
+/** The figures of the chosen job, each with its course. */
 export function MetricStrip({ job, counts }: { job: string | null; counts: Counts }): ReactNode {
-  const { rate, speed, open, matched, events, series } = useMetrics(job);
+  const { now, lines, events, amounts } = useMetrics(job);
   return (
     <section className="metrics" aria-label="Figures">
-      <Tile name="Lines matched" value={rate === undefined ? '–' : `${rate.toFixed(1)} %`} series={series.rate} max={100} />
-      <Tile name="Speed" value={speed === undefined ? '–' : `${integer(speed)}`} unit="lines/s" series={series.speed} />
-      <Tile name="Lines open" value={open === undefined ? '–' : integer(open)} series={series.open} />
-      <Tile name="Events here" value={integer(events)} unit="/s" series={series.events} />
+      <Tile name="Lines matched" value={now && `${now.matched.toFixed(1)} %`} line={lines.matched} max={100} />
+      <Tile name="Speed" value={now && integer(now.speed)} unit="lines/s" line={lines.speed} />
+      <Tile name="Lines open" value={now && integer(now.open)} line={lines.open} />
+      <Tile name="Events on this page" value={integer(events)} unit="/s" line={lines.events} />
       <div className="tile amounts">
         <h3>Matched amount</h3>
-        {matched.length === 0 ? (
+        {amounts.length === 0 ? (
           <p className="value">–</p>
         ) : (
           <ul>
-            {matched.map((m) => (
+            {amounts.map((m) => (
               <li key={m.currency}>
                 <span>{m.currency}</span> <b>{digits(m.amount)}</b>
               </li>
@@ -33,14 +33,22 @@ export function MetricStrip({ job, counts }: { job: string | null; counts: Count
   );
 }
 
-function Tile({ name, value, unit, series, max }: { name: string; value: string; unit?: string; series: Series; max?: number }): ReactNode {
+interface TileProps {
+  name: string;
+  value: string | undefined;
+  unit?: string;
+  line: Line;
+  max?: number;
+}
+
+function Tile({ name, value, unit, line, max }: TileProps): ReactNode {
   return (
     <div className="tile">
       <h3>{name}</h3>
       <p className="value">
-        {value} {unit !== undefined && value !== '–' && <small>{unit}</small>}
+        {value ?? '–'} {unit !== undefined && value !== undefined && <small>{unit}</small>}
       </p>
-      <Spark series={series} max={max} />
+      <Spark line={line} max={max} />
     </div>
   );
 }

@@ -1,58 +1,48 @@
 import { useEffect, useRef, type ReactNode } from 'react';
 import uPlot from 'uplot';
-import type { Series } from './series';
-import { useNow } from '../ui/useNow';
+import type { Line } from './series';
 
 const HEIGHT = 44;
 
 interface Props {
-  series: Series;
-  /** Fixed bounds; otherwise from zero to what there is. */
+  line: Line;
+  /** A fixed upper bound; otherwise what there is. */
   max?: number | undefined;
 }
 
 function colours(of: HTMLElement): { line: string; fill: string } {
   const style = getComputedStyle(of);
-  return { line: style.getPropertyValue('--accent'), fill: style.getPropertyValue('--accent-faint') };
+  return { line: style.getPropertyValue('color'), fill: style.getPropertyValue('background-color') };
 }
 
-/** A small line of the last minutes. It is a picture only: the figure beside it says the same. */
-export function Spark({ series, max }: Props): ReactNode {
+/** A small line. It is a picture only: the figure beside it says where it ends. */
+export function Spark({ line, max }: Props): ReactNode {
   const box = useRef<HTMLDivElement>(null);
+  const ink = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const now = useNow();
 
   useEffect(() => {
-    const element = box.current;
-    if (!element) return;
+    const [element, colour] = [box.current, ink.current];
+    if (!element || !colour) return;
+    const size = (): { width: number; height: number } => ({ width: Math.max(40, element.clientWidth), height: HEIGHT });
     const made = new uPlot(
       {
-        width: Math.max(40, element.clientWidth),
-        height: HEIGHT,
-        padding: [3, 0, 2, 0],
+        ...size(),
+        padding: [4, 0, 0, 0],
         cursor: { show: false },
         legend: { show: false },
         axes: [{ show: false }, { show: false }],
         scales: {
-          x: { time: false },
+          x: { time: false, range: (_u, low, high) => [low ?? 0, Math.max((low ?? 0) + 1, high ?? 1)] },
           y: { range: (_u, _low, high) => [0, max ?? Math.max(1, (high ?? 0) * 1.15)] },
         },
-        series: [
-          {},
-          {
-            width: 1.75,
-            stroke: () => colours(element).line,
-            fill: () => colours(element).fill,
-            points: { show: false },
-            spanGaps: false,
-          },
-        ],
+        series: [{}, { width: 1.75, stroke: () => colours(colour).line, fill: () => colours(colour).fill, points: { show: false } }],
       },
-      series.data() as uPlot.AlignedData,
+      [[], []],
       element,
     );
     plot.current = made;
-    const sizes = new ResizeObserver(() => made.setSize({ width: Math.max(40, element.clientWidth), height: HEIGHT }));
+    const sizes = new ResizeObserver(() => made.setSize(size()));
     sizes.observe(element);
     const dark = matchMedia('(prefers-color-scheme: dark)');
     const repaint = (): void => made.redraw();
@@ -63,9 +53,13 @@ export function Spark({ series, max }: Props): ReactNode {
       made.destroy();
       plot.current = null;
     };
-  }, [series, max]);
+  }, [max]);
 
-  useEffect(() => plot.current?.setData(series.data() as uPlot.AlignedData), [series, now]);
+  useEffect(() => plot.current?.setData(line as unknown as uPlot.AlignedData), [line, max]);
 
-  return <div className="spark" ref={box} aria-hidden="true" />;
+  return (
+    <div className="spark" ref={box} aria-hidden="true">
+      <span className="ink" ref={ink} />
+    </div>
+  );
 }

@@ -1,66 +1,77 @@
 import type { EventMap } from '@tallywire/client';
-import { useConnectionStatus, useEvent } from '@tallywire/client/react';
+import { useEvent } from '@tallywire/client/react';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { account } from '../connection/realtime';
 import { useNow } from '../ui/useNow';
-import { Series } from './series';
+import { Recent, type Line, type Sample } from './series';
+import { useCourse } from './useCourse';
 
 type Metric = EventMap['dashboard.metric'];
-const SECONDS = 120;
+type Money = NonNullable<Metric['amount']>;
+
+const SECONDS = 90;
 
 export interface Metrics {
-  readonly rate: number | undefined;
-  readonly speed: number | undefined;
-  readonly open: number | undefined;
-  /** By currency. */
-  readonly matched: readonly { readonly amount: string; readonly currency: string }[];
+  /** The job as it stands; undefined until it has matched something. */
+  readonly now: Sample | undefined;
+  readonly lines: Readonly<Record<keyof Sample | 'events', Line>>;
   /** Events that came to this page in the last second. */
   readonly events: number;
-  readonly series: Readonly<Record<'rate' | 'speed' | 'open' | 'events', Series>>;
+  readonly amounts: readonly Money[];
 }
 
-/** The figures of a job, sampled each second. A second without a connection is a hole in the line. */
+/** The figures of a job, and how they came about; anew each second. */
 export function useMetrics(job: string | null): Metrics {
-  const latest = useRef(new Map<string, { metric: Metric; at: number }>());
-  const up = useConnectionStatus({ select: (s) => s.status === 'live' || s.status === 'degraded' });
-  const now = useNow();
-  const [events, setEvents] = useState(0);
-  const seen = useRef(account.events);
-  const series = useMemo(
-    () => ({ rate: new Series(SECONDS), speed: new Series(SECONDS), open: new Series(SECONDS), events: new Series(SECONDS) }),
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- another job has other lines
-    [job],
+  const second = useNow();
+  const course = useCourse(job);
+  const events = useEventRate(second);
+  const amounts = useAmounts(job);
+  return useMemo(
+    () => ({
+      now: course.current.last,
+      lines: {
+        matched: course.current.line('matched'),
+        speed: course.current.line('speed'),
+        open: course.current.line('open'),
+        events: events.line,
+      },
+      events: events.now,
+      amounts: amounts.current,
+    }),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- anew each second
+    [second, events],
   );
+}
 
+/** How many events a second come to this page. What is replayed at the beginning is not counted: it is the past. */
+function useEventRate(second: number): { now: number; line: Line } {
+  const recent = useRef(new Recent(SECONDS));
+  const [rate, setRate] = useState<{ now: number; line: Line }>(() => ({ now: 0, line: recent.current.line() }));
+  const seen = useRef<number | null>(null);
+  const samples = useRef(0);
+  useEffect(() => {
+    const came = account.events - (seen.current ?? account.events);
+    seen.current = account.events;
+    if (samples.current++ < 2) return;
+    recent.current.push(came);
+    setRate({ now: came, line: recent.current.line() });
+  }, [second]);
+  return rate;
+}
+
+/** The matched amount by currency, kept from the newest metric of each. */
+function useAmounts(job: string | null): { readonly current: readonly Money[] } {
+  const byCurrency = useRef(new Map<string, Money>());
+  const list = useRef<readonly Money[]>([]);
   useEvent(
     'metrics:recon',
     'dashboard.metric',
-    ({ data }) => latest.current.set([data.labels?.['job'], data.metric, data.labels?.['currency']].join(' '), { metric: data, at: Date.now() }),
+    ({ data: { metric, amount, labels } }) => {
+      if (metric !== 'matched_amount' || !amount || labels?.['job'] !== job) return;
+      byCurrency.current.set(amount.currency, amount);
+      list.current = [...byCurrency.current.values()].sort((a, b) => a.currency.localeCompare(b.currency));
+    },
     { from: '0', skip: job === null },
   );
-
-  const find = (name: string): { metric: Metric; at: number } | undefined => latest.current.get(`${job} ${name} `);
-  const rate = find('match_rate')?.metric.value;
-  const open = find('open_lines')?.metric.value;
-  const throughput = find('throughput');
-  // A job that has ended has no speed, and says so by saying nothing more.
-  const speed = throughput === undefined ? undefined : open === 0 || now - throughput.at > 5_000 ? 0 : throughput.metric.value;
-
-  useEffect(() => {
-    const came = account.events - seen.current;
-    seen.current = account.events;
-    setEvents(came);
-    series.rate.push(up ? (rate ?? null) : null);
-    series.speed.push(up ? (speed ?? null) : null);
-    series.open.push(up ? (open ?? null) : null);
-    series.events.push(came);
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- one sample a second
-  }, [now]);
-
-  const matched = [...latest.current.values()]
-    .map(({ metric }) => metric)
-    .filter((m) => m.metric === 'matched_amount' && m.labels?.['job'] === job && m.amount)
-    .map((m) => m.amount ?? { amount: '0', currency: '' })
-    .sort((a, b) => a.currency.localeCompare(b.currency));
-  return { rate, speed, open, matched, events, series };
+  return list;
 }
