@@ -25,7 +25,7 @@ func TestWaysInLeadToTheService(t *testing.T) {
 			require.Equal(t, service.Spec.Ports[0].Name, path.Backend.Service.Port.Name)
 		}
 	}
-	for text, port := range map[string]float64{
+	for text, port := range map[string]int32{
 		"{}":                             443,
 		"{service: {port: 8443}}":        8443,
 		"{tls: {existingSecret: ''}}":    80,
@@ -34,17 +34,17 @@ func TestWaysInLeadToTheService(t *testing.T) {
 		r, err := chart.Render(load(t), chart.Release{}, over(example(t, "gateway"), values(t, text)))
 		require.NoError(t, err)
 		service := as[corev1.Service](t, find(t, r, "Service", "tallywire"))
-		require.EqualValues(t, port, service.Spec.Ports[0].Port, text)
+		require.Equal(t, port, service.Spec.Ports[0].Port, text)
 		var route struct {
 			Spec struct {
 				Rules []struct {
-					Matches     []any            `json:"matches"`
-					BackendRefs []map[string]any `json:"backendRefs"`
+					Matches     []any     `json:"matches"`
+					BackendRefs []backend `json:"backendRefs"`
 				} `json:"rules"`
 			} `json:"spec"`
 		}
 		require.NoError(t, yaml.Unmarshal([]byte(r.Manifests["httproute.yaml"]), &route))
-		require.Equal(t, []map[string]any{{"name": "tallywire", "port": port}}, route.Spec.Rules[0].BackendRefs, text)
+		require.Equal(t, []backend{{"tallywire", port}}, route.Spec.Rules[0].BackendRefs, text)
 	}
 }
 
@@ -58,6 +58,11 @@ func TestTimeoutsOfARoute(t *testing.T) {
 	r, err = chart.Render(load(t), chart.Release{}, v)
 	require.NoError(t, err)
 	require.NotContains(t, r.Manifests["httproute.yaml"], "timeouts")
+}
+
+type backend struct {
+	Name string `json:"name"`
+	Port int32  `json:"port"`
 }
 
 // policy is the gateways' NetworkPolicy.
