@@ -32,6 +32,9 @@ once, and each line begins with the key.
   {{- if and .enabled (not .targetConnections) (not .targetCPU) -}}
     {{- $wrong = append $wrong "autoscaling.targetConnections: is 0, and so is autoscaling.targetCPU: there is nothing to scale by" -}}
   {{- end -}}
+  {{- if and .enabled .targetCPU (not (dig "requests" "cpu" "" $v.resources)) -}}
+    {{- $wrong = append $wrong "autoscaling.targetCPU: is a part of what is requested, and resources.requests.cpu requests nothing" -}}
+  {{- end -}}
   {{- if and .enabled $v.gateway.maxConnections (ge (int .targetConnections) (int $v.gateway.maxConnections)) -}}
     {{- $wrong = append $wrong (printf "autoscaling.targetConnections: must be less than gateway.maxConnections, %d, is %d: pods would refuse connections before there are more" (int $v.gateway.maxConnections) (int .targetConnections)) -}}
   {{- end -}}
