@@ -185,7 +185,9 @@ export function stays(n: StaysNeeds): Stays {
     close() {
       closed = true;
       clearTimeout(beat);
-      for (const s of [...all.values()]) forget(s, new TallywireError('closed', 'the client was closed', { channel: s.channel }));
+      for (const s of [...all.values()]) {
+        forget(s, s.who.size > 0 ? new TallywireError('closed', 'the client was closed', { channel: s.channel }) : undefined);
+      }
     },
   };
 }

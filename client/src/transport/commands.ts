@@ -68,11 +68,13 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
         const answers = await request({ session: o.session, seq: o.commands.seq, frames });
         if (closed()) return;
         skip();
-        retry.reset();
+        on.frames(answers);
         // The number was taken by other frames: those of a request whose answer this link never saw.
         const answered = new Set(answers.map((f) => f.id));
-        queue.unshift(...frames.filter((f) => f.id !== undefined && !answered.has(f.id)));
-        on.frames(answers);
+        const missing = frames.filter((f) => f.id !== undefined && !answered.has(f.id));
+        queue.unshift(...missing);
+        if (missing.length === 0) retry.reset();
+        else await sleep(retry.next());
         return;
       } catch (cause) {
         if (closed()) return;

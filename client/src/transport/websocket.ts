@@ -82,7 +82,7 @@ export function openWebSocket(o: LinkOptions, on: LinkHandler): Link {
 
   function connected(f: ServerFrame): void {
     up = true;
-    pingMs = f.ping_ms ?? DEFAULT_PING_MS;
+    pingMs = f.ping_ms || DEFAULT_PING_MS;
     on.rtt(Date.now() - began);
     beat(between(0.6, 0.8) * pingMs, pingMs);
     on.open(f);
