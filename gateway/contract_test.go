@@ -174,24 +174,18 @@ func (r *recorder) read(path string) answer {
 
 // stream opens an event stream, and returns once what was heard is what is wanted. acts are done one after
 // another, each once what it waits for was heard.
-func (r *recorder) stream(method, path string, header http.Header, body string, acts []act, wanted func(heard string) bool) {
+func (r *recorder) stream(method, path, body string, acts []act, wanted func(heard string) bool) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.(*testing.T).Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, r.url+path, strings.NewReader(body))
 	require.NoError(r.t, err)
-	req.Header = header.Clone()
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	if req.Header.Get("Authorization") == "" {
-		req.Header.Set("Authorization", "Bearer "+r.all)
-	}
+	req.Header.Set("Authorization", "Bearer "+r.all)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(r.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	require.Equal(r.t, http.StatusOK, resp.StatusCode)
-	x := exchange(method, path, header, body, answer{status: resp.StatusCode, header: resp.Header})
+	x := exchange(method, path, nil, body, answer{status: resp.StatusCode, header: resp.Header})
 	var heard strings.Builder
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
@@ -312,4 +306,54 @@ func (s *speaker) closed(code int) {
 		}
 		s.r.traffic.FromServer(msg)
 	}
+}
+
+// The check of traffic can fail: whatever is changed of an exchange that the contract has, it has not.
+func TestOtherTrafficIsNotInTheContract(t *testing.T) {
+	r := newRecorder(t, nil, nil)
+	body := `{"channel":"jobs:1","event":{"type":"x"}}`
+	good := func() contracttest.Exchange {
+		return exchange(http.MethodPost, "/v1/publish", nil, body, r.send(http.MethodPost, "/v1/publish", r.all, nil, body))
+	}
+	bad := func() contracttest.Exchange {
+		return exchange(http.MethodPost, "/v1/publish", nil, "{}", r.send(http.MethodPost, "/v1/publish", "", nil, "{}"))
+	}
+	require.NoError(t, r.traffic.Check(good()))
+	require.NoError(t, r.traffic.Check(bad()))
+	replace := func(x *contracttest.Exchange, old, text string) {
+		before := string(x.Body)
+		x.Body = []byte(strings.Replace(before, old, text, 1))
+		require.NotEqual(t, before, string(x.Body))
+	}
+	for what, change := range map[string]func(x *contracttest.Exchange){
+		"path":               func(x *contracttest.Exchange) { x.URL = "/v1/other" },
+		"method":             func(x *contracttest.Exchange) { x.Method = http.MethodPut },
+		"status":             func(x *contracttest.Exchange) { x.Status = http.StatusCreated },
+		"parameter":          func(x *contracttest.Exchange) { x.URL += "?surplus=1" },
+		"media type":         func(x *contracttest.Exchange) { x.Header.Set("Content-Type", "text/plain") },
+		"no body":            func(x *contracttest.Exchange) { x.Body = nil },
+		"member too many":    func(x *contracttest.Exchange) { replace(x, `{`, `{"surplus":1,`) },
+		"member too few":     func(x *contracttest.Exchange) { replace(x, `"duplicate"`, `"duplicated"`) },
+		"member's kind":      func(x *contracttest.Exchange) { replace(x, `"channel":"jobs:1"`, `"channel":7`) },
+		"cursor":             func(x *contracttest.Exchange) { replace(x, `"cursor":"`, `"cursor":"0`) },
+		"request's kind":     func(x *contracttest.Exchange) { x.Request = []byte(`{"channel":7}`) },
+		"request's channel":  func(x *contracttest.Exchange) { x.Request = []byte(`{"channel":"_no","event":{"type":"x"}}`) },
+		"request's event":    func(x *contracttest.Exchange) { x.Request = []byte(`{"channel":"jobs:1","event":{}}`) },
+		"request is no JSON": func(x *contracttest.Exchange) { x.Request = []byte(`{`) },
+	} {
+		x := good()
+		change(&x)
+		require.Error(t, r.traffic.Check(x), what)
+	}
+	for what, change := range map[string]func(x *contracttest.Exchange){
+		"code of another status": func(x *contracttest.Exchange) { replace(x, `"unauthorized"`, `"forbidden"`) },
+		"code that is none":      func(x *contracttest.Exchange) { replace(x, `"unauthorized"`, `"unheard_of"`) },
+		"status in the body":     func(x *contracttest.Exchange) { replace(x, `401`, `403`) },
+	} {
+		x := bad()
+		change(&x)
+		require.Error(t, r.traffic.Check(x), what)
+	}
+	require.Error(t, r.traffic.CheckServer([]byte(`[{"type":"moving","after_ms":-1}]`)))
+	require.Error(t, r.traffic.CheckServer([]byte(`{"type":"pong"}`)), "a message of a gateway is an array")
 }

@@ -20,6 +20,7 @@ func (b *builder) asyncAPI() object {
 		),
 		"channels", obj(
 			"websocket", b.socketChannel(),
+			"stream", b.streamChannel(),
 			"channel", b.eventChannel(),
 		),
 		"operations", obj(
@@ -32,6 +33,11 @@ func (b *builder) asyncAPI() object {
 				"action", "send", "channel", pointer("channels", "websocket"),
 				"summary", "The gateway sends frames: answers, events, and what it has to say itself.",
 				"messages", []any{pointer("channels", "websocket", "messages", "server")},
+			),
+			"sendStream", obj(
+				"action", "send", "channel", pointer("channels", "stream"),
+				"summary", "The gateway sends frames of the channels that the request named.",
+				"messages", []any{pointer("channels", "stream", "messages", "stream")},
 			),
 			"receiveEvents", obj(
 				"action", "receive", "channel", pointer("channels", "channel"),
@@ -89,6 +95,16 @@ func (b *builder) socketChannel() object {
 	)
 }
 
+// streamChannel is an event stream. Polls and commands are requests and answers, and in OpenAPI only.
+func (b *builder) streamChannel() object {
+	return obj(
+		"address", "/v1/sse", "title", "Server-sent events",
+		"description", "The data of each event is an array of frames; its id is a composite of the cursors of all channels. The request is in /openapi.json.",
+		"servers", []any{pointer("servers", "http")},
+		"messages", obj("stream", pointer("components", "messages", "stream")),
+	)
+}
+
 // eventChannel is a channel of events.
 func (b *builder) eventChannel() object {
 	messages := obj()
@@ -117,6 +133,7 @@ func (b *builder) messages() object {
 	out := obj(
 		"client", obj("title", "From a client", "payload", ref("ClientMessage"), "examples", client),
 		"server", obj("title", "From a gateway", "payload", ref("ServerMessage"), "examples", server),
+		"stream", obj("title", "From a gateway, in an event stream", "payload", ref("StreamMessage")),
 	)
 	known := []any{}
 	for _, t := range b.eventTypes() {

@@ -43,14 +43,15 @@ func ownBodies() []body {
 		{name: "Health", value: Health{}},
 		{name: "Readiness", value: Readiness{}},
 		{name: "Problem", value: wire.Problem{}, notes: map[string]Note{
-			"":        {Doc: "Why a request was refused or failed: a problem detail of RFC 9457."},
-			"type":    {Doc: "Always about:blank: the title is that of the status."},
-			"title":   {Doc: "The status in words."},
-			"status":  {Doc: "The HTTP status."},
-			"detail":  {Doc: "What went wrong, for people."},
-			"retry":   {Doc: "Whether the same request may succeed later."},
-			"path":    {Doc: "A JSON pointer into the body or the event."},
-			"channel": {Doc: "The channel concerned, as the client wrote it."},
+			"":         {Doc: "Why a request was refused or failed: a problem detail of RFC 9457."},
+			"type":     {Doc: "Always about:blank: the title is that of the status."},
+			"title":    {Doc: "The status in words."},
+			"status":   {Doc: "The HTTP status."},
+			"detail":   {Doc: "What went wrong, for people."},
+			"retry":    {Doc: "Whether the same request may succeed later."},
+			"path":     {Doc: "A JSON pointer into the body or the event."},
+			"channel":  {Doc: "The channel concerned, as the client wrote it."},
+			"expected": {Doc: "With `out_of_order`: the sequence number of the session's next commands."},
 		}},
 	}
 }

@@ -3,10 +3,9 @@ package contract_test
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -109,54 +108,16 @@ func readJSON(t *testing.T, path ...string) any {
 	return parse(t, b)
 }
 
-// document is one of the two, whose schemas can be compiled.
-type document struct {
-	object
-	compiler *jsonschema.Compiler
-}
-
-const base = "https://gateway.example/"
-
-// load reads a document; the schemas of event types are where it says.
-func load(t *testing.T, d *contract.Document, draft *jsonschema.Draft) document {
+// schemas are those of the built-in types, by where a gateway serves them.
+func schemas(t *testing.T) map[string][]byte {
 	t.Helper()
 	registry, err := events.NewRegistry(events.Options{})
 	require.NoError(t, err)
-	c := jsonschema.NewCompiler()
-	c.DefaultDraft(draft)
-	c.AssertFormat()
-	root := parse(t, d.Bytes()).(object) //nolint:forcetypeassert // it is one
-	require.NoError(t, c.AddResource(base+"document.json", root))
+	out := map[string][]byte{}
 	for _, e := range registry.Types() {
-		name := strings.TrimPrefix(e.ID, "https://tallywire.dev/schemas/")
-		text, ok := registry.Schema(name)
+		text, ok := registry.Schema(e.ID)
 		require.True(t, ok)
-		require.NoError(t, c.AddResource(base+"schemas/"+name, parse(t, text)))
+		out[fmt.Sprintf("/schemas/%s?version=%d", e.Name, e.Version)] = text
 	}
-	return document{root, c}
-}
-
-// schema compiles what stands at a place of the document.
-func (d document) schema(t *testing.T, path ...string) *jsonschema.Schema {
-	t.Helper()
-	var b strings.Builder
-	for _, token := range path {
-		b.WriteString("/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(token)))
-	}
-	s, err := d.compiler.Compile(base + "document.json#" + b.String())
-	require.NoError(t, err)
-	return s
-}
-
-// at returns what stands at a place of the document.
-func (d document) at(t *testing.T, path ...string) any {
-	t.Helper()
-	var v any = d.object
-	for _, token := range path {
-		o, ok := v.(object)
-		require.True(t, ok, path)
-		v, ok = o[token]
-		require.True(t, ok, path)
-	}
-	return v
+	return out
 }
