@@ -46,6 +46,7 @@ type conn struct {
 	inSet     bool // in flusher.set
 	blocked   bool // a goroutine is finishing a frame
 	removed   bool
+	last      bool // what is written now is the last
 	ended     bool // nothing more is written
 	degraded  bool // the client was told that events are late
 	lastWrite int64
@@ -252,7 +253,7 @@ func (c *conn) shut(code int, reason string) {
 	c.mu.Unlock()
 	c.gateway.conns.Add(1)
 	c.flusher.call(func() {
-		c.dirty, c.pending = nil, 0
+		c.dirty, c.pending, c.last = nil, 0, true
 		c.flusher.flush(c)
 		c.ended = true
 		go func() {

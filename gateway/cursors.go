@@ -18,10 +18,16 @@ type place struct {
 	channel  string
 	cursor   broker.Cursor
 	known    bool
+	since    string  // of the request, where it names no cursor
 	presence bool    // the reader is told of the channel's members
 	members  *uint64 // the version that it has, nil for none
 	refused  bool    // for good
 }
+
+// noMembers stands for a version where a reader was told that there is none for now, or a stale list: it
+// is sent a true one as soon as there is one, and is not told the same with each of its requests. Versions
+// are microseconds since 1970, or 0.
+const noMembers = uint64(1)
 
 // errCursors is returned for a text that is no composite of the channels' cursors.
 var errCursors = errors.New("is not a composite of cursors")

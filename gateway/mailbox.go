@@ -26,9 +26,13 @@ type mailbox struct {
 // letter is what a request's goroutine writes at once.
 type letter struct {
 	text []byte // a JSON array of frames
-	tail []byte // of a poll: the frame to end it with
 	id   string // the composite of the reader's cursors
 	hint int    // of an event stream: milliseconds before the next connection, 0 for none
+
+	// Of a poll.
+	tail    []byte      // the frame to end it with
+	problem *wire.Error // every channel was refused: the first reason
+	refused bool        // a channel was
 }
 
 func newMailbox(places []place) *mailbox {
@@ -64,12 +68,22 @@ func (m *mailbox) locate(text []byte) {
 		return
 	}
 	gjson.ParseBytes(text).ForEach(func(_, frame gjson.Result) bool {
+		version := frame.Get("version").Uint()
 		switch frame.Get("type").Str {
 		case wire.TypeMembers, wire.TypeMember:
-			if p := findPlace(m.places, frame.Get("channel").Str); p != nil && !frame.Get("stale_since_ms").Exists() {
-				version := frame.Get("version").Uint()
-				p.members = &version
+			if frame.Get("stale_since_ms").Exists() {
+				version = noMembers
 			}
+		case "error":
+			if frame.Get("path").Str != presencePath {
+				return true
+			}
+			version = noMembers
+		default:
+			return true
+		}
+		if p := findPlace(m.places, frame.Get("channel").Str); p != nil {
+			p.members = &version
 		}
 		return true
 	})

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	mathrand "math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -45,36 +46,35 @@ func (g *Gateway) poll(e echo.Context) error {
 	c := g.newConn(transportPoll, p, e.RealIP(), e.Request().UserAgent())
 	p.conn, c.idle = c, p.idle
 	defer c.teardown()
-	defer c.survive()
 	if r.Session != "" {
 		g.polls.replace(r, c)
 		defer g.polls.forget(r, c)
 	}
 	c.pending = len(r.Channels) + 1
 	c.start(r)
-	g.attend(r, c)
+	defer g.attend(r, c)()
 	c.opened(nil)
 	return p.serve(e, r)
 }
 
-// attend takes a poll as the sign of life of a session that is present in channels.
-func (g *Gateway) attend(r *streamRequest, c *conn) {
+// attend takes a poll as the sign of life of a session that is present in channels, until leave.
+func (g *Gateway) attend(r *streamRequest, c *conn) (leave func()) {
 	if len(r.Present) == 0 {
-		g.visits.touch(r.principal.User, r.Session)
-		return
+		return g.visits.hold(r.principal.User, r.Session)
 	}
 	ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 	defer cancel()
 	v, err := g.visits.enter(ctx, r.principal, r.Session, c.remote, c.agent)
 	if err != nil {
 		c.session.refuse(nil, wireError(err))
-		return
+		return func() {}
 	}
 	defer v.leave()
 	if out := v.attend(r.Present); len(out) > 0 {
 		c.reply(func(b []byte) []byte { return append(b, out...) })
 		recycle(out)
 	}
+	return v.hold()
 }
 
 // start begins the session of a connection whose request names its channels.
@@ -122,17 +122,15 @@ func (p *poll) serve(e echo.Context, r *streamRequest) error {
 // answer writes the response in one piece, so that it passes through proxies that collect.
 func (p *poll) answer(e echo.Context, r *streamRequest, l letter) error {
 	h := e.Response().Header()
-	if l.id == "" { // every channel was refused
-		return p.problem
+	if l.problem != nil {
+		return l.problem
 	}
 	h.Set(echo.HeaderCacheControl, "no-store")
 	if r.wait == 0 {
-		tag := `"` + l.id + `"`
 		h.Set(echo.HeaderCacheControl, "private, no-cache")
-		h.Set("ETag", tag)
 		// A poll that names cursors and gets nothing but them, or one that names none and gets the same as
 		// before, has not changed.
-		if e.Request().Header.Get("If-None-Match") == tag && p.refused == 0 && (len(l.text) == 2 || !r.located()) {
+		if notModified(e, `"`+l.id+`"`) && !l.refused && (len(l.text) == 2 || !r.located()) {
 			return e.NoContent(http.StatusNotModified) //nolint:wrapcheck // echo
 		}
 	}
@@ -167,7 +165,7 @@ func (p *poll) write(_ *flusher, m message) {
 		p.kept = append(p.kept, ',')
 	}
 	p.kept = append(p.kept, m.text[1:len(m.text)-1]...)
-	if !p.reading() || p.overdue || len(p.kept) >= p.conn.gateway.options.Limits.Frame || p.conn.closing.Load() {
+	if !p.reading() || p.overdue || len(p.kept) >= p.conn.gateway.options.Limits.Frame || p.conn.last {
 		p.answerKept()
 	}
 }
@@ -178,10 +176,10 @@ func (p *poll) answerKept() { p.finish(append(append([]byte{'['}, p.kept...), ']
 func (p *poll) idle() {
 	switch {
 	case len(p.kept) > 0:
-		if p.overdue || p.conn.closing.Load() || !p.reading() {
+		if p.overdue || p.conn.last || !p.reading() {
 			p.answerKept()
 		}
-	case p.conn.closing.Load():
+	case p.conn.last:
 		p.locate(nil)
 		p.finish(movingNow(), true)
 	case p.overdue, p.waited && !p.reading():
@@ -190,7 +188,7 @@ func (p *poll) idle() {
 	}
 }
 
-// reading reports whether a page is being read for one of the channels.
+// reading reports whether there is more of one of the channels, or a page of it is being read.
 func (p *poll) reading() bool {
 	s := &p.conn.session
 	s.mu.Lock()
@@ -209,31 +207,31 @@ func (p *poll) finish(text []byte, shared bool) {
 	if c.ended {
 		return
 	}
-	l := letter{text: text}
+	l := letter{text: text, refused: p.refused > 0}
 	if p.refused < len(p.places) {
-		cursors := appendCursors(make([]byte, 0, 64), p.places)
-		l.id = string(cursors)
+		places := slices.DeleteFunc(slices.Clone(p.places), func(at place) bool { return at.refused })
+		l.id = string(appendCursors(make([]byte, 0, 64), places))
 		l.tail = wire.AppendNext(nil, &wire.Next{
-			Channels: p.next(), Cursors: l.id, More: len(c.dirty) > 0 || p.reading(), Degraded: !c.gateway.hub.HealthNow().OK,
+			Channels: nextChannels(places), Cursors: l.id, More: p.reading(), Degraded: !c.gateway.hub.HealthNow().OK,
 		})
+	} else {
+		l.problem = p.problem
 	}
 	p.put(l, shared)
 	c.ended = true
 }
 
-// next lists the channels as the next request may name them. One that is refused for good is left out.
-func (p *poll) next() []wire.NextChannel {
-	out := make([]wire.NextChannel, 0, len(p.places))
-	for i := range p.places {
-		at := &p.places[i]
-		if at.refused {
-			continue
-		}
-		n := wire.NextChannel{Channel: at.channel, Presence: at.presence, Members: at.members}
+// nextChannels lists places as the next request may name them.
+func nextChannels(places []place) []wire.NextChannel {
+	out := make([]wire.NextChannel, len(places))
+	for i := range places {
+		at := &places[i]
+		out[i] = wire.NextChannel{Channel: at.channel, Presence: at.presence, Members: at.members}
 		if at.known {
-			n.Cursor = &at.cursor
+			out[i].Cursor = &at.cursor
+		} else {
+			out[i].Since = at.since
 		}
-		out = append(out, n)
 	}
 	return out
 }
@@ -244,7 +242,10 @@ func (p *poll) refuse(e *wire.Error) {
 	if p.problem == nil {
 		p.problem = e
 	}
-	if at := findPlace(p.places, e.Channel); at != nil && !e.Code.Retry() {
+	if e.Code.Retry() || e.Code == wire.CodeInvalidChannel {
+		return // of a name that is not valid the error repeats a part, and its place is refused already
+	}
+	if at := findPlace(p.places, e.Channel); at != nil {
 		at.refused = true
 	}
 }

@@ -39,6 +39,11 @@ func (s *session) present(f *wire.ClientFrame) {
 	case bad != nil:
 		s.fail(f.ID, bad)
 		return
+	case s.id == "":
+		s.fail(f.ID, &wire.Error{
+			Code: wire.CodeInvalidFrame, Message: "presence: a session without a name is nowhere present", Channel: channel,
+		})
+		return
 	case len(f.Status) > presence.MaxStatus:
 		s.fail(f.ID, &wire.Error{
 			Code: wire.CodeStatusTooLarge, Message: "status: has more than 4096 bytes", Path: "/status", Channel: channel,
@@ -242,10 +247,13 @@ func presenceFailure(channel string, err error) *wire.Error {
 	e := presenceError(err)
 	e.Channel = channel
 	if e.Path == "" {
-		e.Path = "/presence"
+		e.Path = presencePath
 	}
 	return e
 }
+
+// presencePath is the path of an error that is about a channel's members.
+const presencePath = "/presence"
 
 // presenceError turns an error of the tracker, or of the broker below it, into the wire's.
 func presenceError(err error) *wire.Error {
@@ -331,7 +339,7 @@ func (s *session) forbidPresence(p *auth.Principal) {
 	for _, channel := range lost {
 		s.leavePresence(channel)
 		s.refuse(nil, &wire.Error{
-			Code: wire.CodeForbidden, Message: forbiddenPresence, Path: "/presence", Channel: channel,
+			Code: wire.CodeForbidden, Message: forbiddenPresence, Path: presencePath, Channel: channel,
 		})
 	}
 }

@@ -84,7 +84,7 @@ func (rs *rooms) watch(s *session, channel string, known *uint64) {
 		w = &watcher{session: s, known: known}
 		r.watchers[s] = w
 	}
-	w.excused = false
+	w.excused = known != nil // it has something, and gets what is better
 	r.wantLocked(w)
 }
 

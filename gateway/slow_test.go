@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway"
 )
 
@@ -75,38 +74,6 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// A client that reads more slowly than events are published falls behind what the relay keeps, and
-// catches up through pages, in order and without a hole.
-func TestClientThatReadsSlowly(t *testing.T) {
-	r := newRig(t, rigOptions{change: func(o *gateway.Options) {
-		o.RelayMaxEvents, o.RelayMaxBytes = 16, 64<<10
-		o.Limits.Frame = 16 << 10
-	}})
-	c := r.connectRaw(4096, "alice")
-	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
-	last := *c.next().Head
-	const total = 1200
-	for n := range total {
-		r.publish("jobs:1", large(n))
-		if n%100 == 99 { // a few, now and then
-			for range 3 {
-				f := c.next()
-				require.Equal(t, last.Offset+1, f.Cursor.Offset)
-				last = *f.Cursor
-			}
-		}
-	}
-	for range total - 3*total/100 {
-		f := c.next()
-		require.Equal(t, "event", f.Type)
-		require.Equal(t, last.Offset+1, f.Cursor.Offset)
-		last = *f.Cursor
-	}
-	require.NotZero(t, r.gateway.Counters().Blocked.Load())
-	require.NotZero(t, r.gateway.Hub().Counters().Pages.Load())
-	require.Zero(t, r.gateway.Counters().Resets.Load())
-}
-
 // Signals that a slow reader has no room for are lost, and counted.
 func TestLostSignalsAreCounted(t *testing.T) {
 	r := newRig(t, rigOptions{})
@@ -152,32 +119,4 @@ func TestClientThatOnlyAsks(t *testing.T) {
 	require.Less(t, heap()-before, int64(16<<20))
 	r.eventually("gone", func() bool { return r.gateway.Connections() == 0 })
 	require.EqualValues(t, 1, r.gateway.Counters().SlowConsumers.Load())
-}
-
-// A reader whose events are trimmed while it is stuck is told so, once.
-func TestSlowReaderMeetsTheRetention(t *testing.T) {
-	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.RelayMaxEvents = 16 }})
-	c := r.connectRaw(4096, "alice")
-	c.send(`{"type":"subscribe","channel":"jobs:1"}`)
-	last := *c.next().Head
-	var newest broker.Cursor
-	for n := range 1200 {
-		newest = r.publish("jobs:1", large(n))
-	}
-	oldest := r.store.ForTest().Trim("jobs:1", 40)
-	resets := 0
-	for last != newest {
-		switch f := c.next(); f.Type {
-		case "reset":
-			require.Equal(t, "trimmed", f.Reason)
-			require.Equal(t, oldest.Oldest(), *f.Cursor)
-			last = *f.Cursor
-			resets++
-		default:
-			require.Equal(t, last.Offset+1, f.Cursor.Offset)
-			last = *f.Cursor
-		}
-	}
-	require.Equal(t, 1, resets)
-	require.EqualValues(t, 1, r.gateway.Counters().Resets.Load())
 }

@@ -53,7 +53,6 @@ func (g *Gateway) sse(e echo.Context) error {
 	c := g.newConn(transportSSE, s, e.RealIP(), e.Request().UserAgent())
 	s.conn = c
 	defer c.teardown()
-	defer c.survive()
 	c.start(r)
 	return s.stream(e)
 }

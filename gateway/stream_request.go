@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
@@ -39,7 +39,7 @@ func (g *Gateway) readStream(e echo.Context) (*streamRequest, error) {
 		err = readRequest(e, maxStreamBody, &r.StreamRequest)
 	} else {
 		setReadDeadline(e, time.Time{}) // whatever body it has is not read
-		err = r.fromQuery(e.QueryParams())
+		err = r.fromQuery(newQuery(e.Request()))
 	}
 	if err == nil {
 		err = r.check(g.options.Limits.Subscriptions)
@@ -70,10 +70,11 @@ func readRequest(e echo.Context, limit int64, into any) error {
 }
 
 // fromQuery reads `channel=NAME`, `channel=NAME@CURSOR` or `channel=NAME@TIME` (repeated), `presence=NAME`
-// (repeated), `session`, `cursors` and `wait_ms`.
-func (r *streamRequest) fromQuery(q url.Values) error {
-	r.Session, r.Cursors = q.Get("session"), q.Get("cursors")
-	for _, v := range q["channel"] {
+// or `presence=NAME@VERSION` (repeated), `session`, `cursors` and `wait_ms`.
+func (r *streamRequest) fromQuery(q *query) error {
+	r.Session, _ = q.get("session")
+	r.Cursors, _ = q.get("cursors")
+	for _, v := range q.values["channel"] {
 		name, at, found := strings.Cut(v, "@")
 		c := wire.StreamChannel{Channel: name}
 		switch {
@@ -85,25 +86,41 @@ func (r *streamRequest) fromQuery(q url.Values) error {
 		}
 		r.Channels = append(r.Channels, c)
 	}
-	for _, name := range q["presence"] {
-		known := false
-		for i := range r.Channels {
-			if r.Channels[i].Channel == name {
-				r.Channels[i].Presence, known = true, true
-			}
-		}
-		if !known {
-			return wire.Errorf(wire.CodeInvalidRequest, "presence: must name one of the channels")
+	for _, v := range q.values["presence"] {
+		if !r.watch(strings.Cut(v, "@")) {
+			q.fail(wire.CodeInvalidRequest, "presence: must name one of the channels, and may name a version of its members")
 		}
 	}
-	if v := q.Get("wait_ms"); v != "" {
+	if v, given := q.get("wait_ms"); given {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
-			return wire.Errorf(wire.CodeInvalidRequest, "wait_ms: must be a number of milliseconds")
+			q.fail(wire.CodeInvalidRequest, "wait_ms: must be a number of milliseconds")
 		}
 		r.WaitMS = &n
 	}
+	if q.err != nil {
+		return q.err
+	}
 	return nil
+}
+
+// watch has the members of a channel told too, and reports whether that can be.
+func (r *streamRequest) watch(channel, version string, versioned bool) bool {
+	var known *uint64
+	if versioned {
+		n, err := strconv.ParseUint(version, 10, 64)
+		if err != nil {
+			return false
+		}
+		known = &n
+	}
+	found := false
+	for i := range r.Channels {
+		if r.Channels[i].Channel == channel {
+			r.Channels[i].Presence, r.Channels[i].Members, found = true, known, true
+		}
+	}
+	return found
 }
 
 // check refuses what makes the whole request useless; what is wrong with one channel is answered for it.
@@ -132,8 +149,11 @@ func (r *streamRequest) check(most int) error {
 	r.wait = time.Duration(wait) * time.Millisecond
 	r.places = make([]place, len(r.Channels))
 	for i := range r.Channels {
-		r.places[i] = place{channel: r.Channels[i].Channel, presence: r.Channels[i].Presence}
-		r.places[i].members = r.Channels[i].Members
+		c := &r.Channels[i]
+		r.places[i] = place{
+			channel: c.Channel, since: c.Since, presence: c.Presence, members: c.Members,
+			refused: events.ValidateChannel(c.Channel) != nil,
+		}
 	}
 	sortPlaces(r.places)
 	for i := 1; i < len(r.places); i++ {
@@ -192,9 +212,9 @@ func (r *streamRequest) resume(cursors string) error {
 	return nil
 }
 
-// located reports whether the request names a cursor.
+// located reports whether the request names what the client has: a cursor, or members that may have changed.
 func (r *streamRequest) located() bool {
-	return slices.ContainsFunc(r.Channels, func(c wire.StreamChannel) bool { return c.Cursor != "" || c.Since != "" })
+	return slices.ContainsFunc(r.Channels, func(c wire.StreamChannel) bool { return c.Cursor != "" || c.Since != "" || c.Presence })
 }
 
 // frame returns the request's channels as a `subscribe`.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tallywire/tallywire/gateway/auth"
@@ -18,6 +19,7 @@ type visit struct {
 	key    visitKey
 	conn   *conn
 	turn   chan struct{} // capacity 1; held by the request whose commands are being done
+	polls  atomic.Int32  // of the session that are held here
 }
 
 var _ outlet = (*visit)(nil)
@@ -92,13 +94,23 @@ func (vs *visits) find(p *auth.Principal, session, remote, agent string) (*visit
 	return v, nil
 }
 
-// touch keeps a session that is here already.
-func (vs *visits) touch(user, session string) {
+// hold keeps a session, if it is here, while a poll of it is held.
+func (vs *visits) hold(user, session string) (release func()) {
 	vs.mu.Lock()
 	v := vs.byKey[visitKey{user, session}]
 	vs.mu.Unlock()
-	if v != nil {
+	if v == nil {
+		return func() {}
+	}
+	return v.hold()
+}
+
+// hold keeps the session until release, and for its time after that.
+func (v *visit) hold() (release func()) {
+	v.polls.Add(1)
+	return func() {
 		v.conn.lastRead.Store(v.conn.flusher.clock())
+		v.polls.Add(-1)
 	}
 }
 
@@ -163,7 +175,7 @@ func (v *visit) write(*flusher, message) {}
 
 // tick implements outlet: a session that makes no requests any more goes.
 func (v *visit) tick(_ *flusher, silence int64) {
-	if silence > int64(visitTime) && len(v.turn) == 0 {
+	if silence > int64(visitTime) && len(v.turn) == 0 && v.polls.Load() == 0 {
 		v.conn.shut(wire.CloseNormal, "")
 	}
 }

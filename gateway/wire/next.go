@@ -22,6 +22,7 @@ type Next struct {
 type NextChannel struct {
 	Channel  string
 	Cursor   *broker.Cursor // nil where the channel could not be opened for now
+	Since    string         // where the client asked for a time, and the channel could not be opened for now
 	Presence bool
 	Members  *uint64 // the version of the members that the client has, nil for none
 }
@@ -39,6 +40,10 @@ func AppendNext(b []byte, n *Next) []byte {
 		b = append(b, '"')
 		if c.Cursor != nil {
 			b = appendCursor(b, `,"cursor":"`, *c.Cursor)
+		}
+		if c.Since != "" {
+			b = append(b, `,"since":`...)
+			b = AppendString(b, c.Since)
 		}
 		if c.Presence {
 			b = append(b, `,"presence":true`...)

@@ -140,8 +140,9 @@ type (
 	NextAsk struct {
 		Channel  ChannelName `json:"channel"`
 		Cursor   CursorText  `json:"cursor,omitempty" doc:"Where the client stands; absent for a channel that could not be opened for now."`
+		Since    TimeText    `json:"since,omitempty" doc:"As it was asked for, where the channel could not be opened for now."`
 		Presence True        `json:"presence,omitempty" doc:"The members are sent too."`
-		Members  Count       `json:"members,omitempty" doc:"The version of the members that the client has."`
+		Members  Count       `json:"members,omitempty" doc:"The version of the members that the client has; 1 where it was told that there is none for now."`
 	}
 	// BareFrame has nothing but its type.
 	BareFrame struct {
