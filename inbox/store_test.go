@@ -41,8 +41,8 @@ func newMemory() *memory {
 	return &memory{entries: map[string]inbox.Entry{}, taken: map[string]bool{}, added: make(chan struct{})}
 }
 
-// add adds an entry and returns its id.
-func (m *memory) add(channel, event string) string {
+// add adds an entry.
+func (m *memory) add(channel, event string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.n++
@@ -51,7 +51,6 @@ func (m *memory) add(channel, event string) string {
 	m.order = append(m.order, id)
 	close(m.added)
 	m.added = make(chan struct{})
-	return id
 }
 
 func (m *memory) left() int {

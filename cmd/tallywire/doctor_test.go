@@ -118,13 +118,23 @@ func TestDoctorOfRestrictedUsers(t *testing.T) {
 	}
 	// Everything that is needed, and nothing more, is enough.
 	all := []any{
-		"~tw:*", "&tw:*", "+info", "+time", "+ping", "+acl|whoami", "+fcall", "+fcall_ro", "+xinfo|stream", "+xadd", "+xrange", "+xrevrange",
+		"~tw:*", "~{tw:_inbox}:lease", "&tw:*", "+info", "+time", "+ping", "+acl|whoami", "+fcall", "+fcall_ro", "+xinfo|stream", "+xadd", "+xrange", "+xrevrange",
 		"+pexpire", "+pexpireat", "+pttl", "+get", "+set", "+publish", "+subscribe", "+wait", "+function|list", "+function|load", "+eval", "+evalsha",
 		"+zscore", "+zrange", "+zcount", "+zadd", "+zrem",
+		"+hset", "+hget", "+hmget", "+hdel", "+hlen", "+hgetall", "+exists", "+del", "+zrangebylex", "+zrangebyscore",
+		"+srem", "+scard", "+srandmember", "+sscan", "+lpos", "+ltrim",
+		"+xread", "+xreadgroup", "+xautoclaim", "+xgroup|create", "+xack", "+xdel", "+xlen",
 	}
+	before := s.Do("DBSIZE")
 	found := examine(t, exitDone, "--redis", url("gateway", all...))
 	require.Equal(t, doctor.OK, found["permissions"].Status, found["permissions"].Detail)
 	require.Equal(t, doctor.OK, found["delivery"].Status)
+	require.Equal(t, doctor.OK, found["inbox"].Status)
+	require.Equal(t, doctor.OK, found["commands"].Status)
+	require.EqualValues(t, before.(int64)+1, s.Do("DBSIZE"), "beside its probe, it changes nothing")
+
+	found = examine(t, exitFailed, "--redis", url("tied", append(all, "resetkeys", "~tw:*", "-xack")...))
+	require.Contains(t, found["permissions"].Detail, "tied lacks +xack ~{tw:_inbox}:lease (gateways, unless they run with --no-inbox)")
 
 	found = examine(t, exitFailed, "--redis", url("worker", append(all, "-function|load", "-pexpire")...))
 	require.Contains(t, found["permissions"].Detail, "worker lacks +pexpire (workers and gateways), +function|load (gateways, unless")

@@ -19,13 +19,13 @@ const childURL = "TALLYWIRE_TEST_INBOX_URL"
 func child(url string) int {
 	n, err := start(url, "child", brief)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println("running")
+	fmt.Fprintln(os.Stdout, "running")
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	n.close()
-	fmt.Printf("%+v\n", n.Stats())
+	fmt.Fprintf(os.Stdout, "%+v\n", n.Stats())
 	return 0
 }
 

@@ -36,9 +36,9 @@ func (f functions) call(name string, args ...any) any {
 	return reply
 }
 
-func (f functions) hold(token string, ttl int) []any {
+func (f functions) hold(token string) []any {
 	f.Helper()
-	l, ok := f.call("hold", 2, inboxKey, leaseKey, token, ttl).([]any)
+	l, ok := f.call("hold", 2, inboxKey, leaseKey, token, 60_000).([]any)
 	require.True(f, ok)
 	require.Len(f, l, 5)
 	return l
@@ -62,11 +62,11 @@ func TestFence(t *testing.T) {
 	for i := range 6 {
 		ids = append(ids, add(t, f.server, "channel", "jobs:1", "event", step(i+1)))
 	}
-	require.EqualValues(t, 1, f.hold("a", 60_000)[0])
+	require.EqualValues(t, 1, f.hold("a")[0])
 	word, got := f.take("a", "0-0", 2)
 	require.Equal(t, "new", word)
 	require.Equal(t, ids[:2], got)
-	l := f.hold("b", 60_000)
+	l := f.hold("b")
 	require.EqualValues(t, 0, l[0])
 	require.Equal(t, "a", l[1])
 	require.InDelta(t, 60_000, l[2], 5000)
@@ -76,10 +76,10 @@ func TestFence(t *testing.T) {
 	word, got = f.take("a", ids[1], 2)
 	require.Equal(t, "lost", word, "a lease that has ended is none, also while nobody else has it")
 	require.Empty(t, got)
-	require.EqualValues(t, 1, f.hold("b", 60_000)[0])
+	require.EqualValues(t, 1, f.hold("b")[0])
 	word, _ = f.take("a", ids[1], 2)
 	require.Equal(t, "lost", word)
-	require.EqualValues(t, 0, f.hold("a", 60_000)[0])
+	require.EqualValues(t, 0, f.hold("a")[0])
 	require.EqualValues(t, 0, f.call("release", 1, leaseKey, "a"))
 
 	word, got = f.take("b", "0-0", 10)
@@ -95,7 +95,7 @@ func TestFence(t *testing.T) {
 	require.EqualValues(t, 4, f.call("done", 1, inboxKey, ids[1], ids[2], ids[3], ids[4]))
 	require.EqualValues(t, 0, f.call("done", 1, inboxKey, ids[1]), "a repetition")
 	require.EqualValues(t, 1, f.call("release", 1, leaseKey, "b"))
-	require.EqualValues(t, 1, f.hold("a", 60_000)[0])
+	require.EqualValues(t, 1, f.hold("a")[0])
 	word, got = f.take("a", "0-0", 10)
 	require.Equal(t, "new", word)
 	require.Equal(t, ids[5:], got)
@@ -108,7 +108,7 @@ func TestDeletedWhilePending(t *testing.T) {
 	for i := range 400 {
 		ids = append(ids, add(t, f.server, "channel", "jobs:1", "event", step(i+1)))
 	}
-	f.hold("a", 60_000)
+	f.hold("a")
 	_, got := f.take("a", "0-0", 399)
 	require.Len(t, got, 399)
 	for _, id := range ids[:398] {
@@ -137,7 +137,7 @@ func TestEntriesAreCut(t *testing.T) {
 	f := loaded(t)
 	huge := strings.Repeat("x", 5<<20)
 	add(t, f.server, "channel", huge, "event", huge, "channel", "second", huge, huge)
-	f.hold("a", 60_000)
+	f.hold("a")
 	l, ok := f.call("take", 2, inboxKey, leaseKey, "a", "0-0", 10).([]any)
 	require.True(t, ok)
 	require.Len(t, l, 5)

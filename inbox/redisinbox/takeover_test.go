@@ -58,16 +58,6 @@ func (w *writers) stop() {
 	w.wg.Wait()
 }
 
-// total is how many steps were added so far.
-func (w *writers) total() (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, v := range w.added {
-		n += v
-	}
-	return n
-}
-
 // verify stops the writers and requires that every channel has every step, once and in order.
 func (w *writers) verify(s *redistest.Server) {
 	w.t.Helper()

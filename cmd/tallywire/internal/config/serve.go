@@ -22,6 +22,7 @@ type Serve struct {
 
 	Redis       string `group:"store" placeholder:"URL" secret:"redis" help:"redis://, rediss://, redis-sentinel://host:port,host:port/master or redis-cluster://. Without it the embedded engine runs, in memory and for one process."`
 	RedisPrefix string `group:"store" placeholder:"PREFIX" default:"tw" help:"Prefix of all keys (default ${default})."`
+	Inbox       bool   `negatable:"" group:"store" default:"true" help:"Take part in publishing what workers add to the inbox in Redis (on unless --no-inbox)."`
 
 	Schemas string `group:"events" type:"path" placeholder:"DIR" help:"Directory of JSON Schemas with more event types."`
 	Strict  bool   `negatable:"" group:"events" help:"Refuse events of unknown types."`

@@ -12,9 +12,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tallywire/tallywire/broker/redisbroker"
+	"github.com/tallywire/tallywire/inbox/redisinbox"
 	"github.com/tallywire/tallywire/internal/redisfn"
 	"github.com/tallywire/tallywire/presence"
 	"github.com/tallywire/tallywire/presence/redispresence"
+	"github.com/tallywire/tallywire/receipt/redisreceipt"
 )
 
 // clock compares Redis' time with this machine's. Only Redis' counts for stamps; tokens are judged by the
@@ -66,8 +68,8 @@ func (p *patient) roundTrip(ctx context.Context) {
 	p.report(ok(check, text))
 }
 
-// libraries looks at the functions in Redis: those of channels and those of presence. It reports whether
-// Redis has the former, without which nothing can be published.
+// libraries looks at the functions in Redis: those of channels, of presence, of commands over HTTP and of the
+// inbox. It reports whether Redis has the first, without which nothing can be published.
 func (p *patient) libraries(ctx context.Context) bool {
 	ctx, cancel := within(ctx)
 	defer cancel()
@@ -84,6 +86,19 @@ func (p *patient) libraries(ctx context.Context) bool {
 		return found
 	}
 	p.library(ctx, "presence", redispresence.LibraryName, "nobody can be present", t)
+	r, err := redisreceipt.New(p.client, redisreceipt.Options{Prefix: p.Prefix})
+	if err != nil {
+		p.report(fail(check, err.Error(), "look at --redis-prefix"))
+		return found
+	}
+	p.library(ctx, "commands", redisreceipt.LibraryName, "numbered commands over HTTP are refused", r)
+	i, err := redisinbox.New(p.client, redisinbox.Options{Prefix: p.Prefix})
+	if err != nil {
+		p.report(fail(check, err.Error(), "look at --redis-prefix"))
+		return found
+	}
+	defer func() { _ = i.Close() }()
+	p.library(ctx, "inbox", redisinbox.LibraryName, "what is added to the inbox stays there", i)
 	return found
 }
 

@@ -18,8 +18,11 @@ type need struct {
 // needs lists the commands of the contract. A function may only use what its caller may, so that workers
 // need the commands behind tw_publish too.
 func (p *patient) needs() []need {
+	return slices.Concat(p.publishNeeds(), p.presenceNeeds(), p.inboxNeeds(), p.revocationNeeds())
+}
+
+func (p *patient) publishNeeds() []need {
 	key, seen := p.Prefix+":{_probe.doctor}", p.Prefix+":{_probe.doctor}:seen:doctor"
-	revoked := p.Prefix + ":_revoked"
 	const workers, gateways = "workers and gateways", "gateways"
 	return []need{
 		{"+fcall", workers, []any{"FCALL", "tw_none", 1, key}},
@@ -38,15 +41,66 @@ func (p *patient) needs() []need {
 		{"+wait", "gateways that acknowledge as replicated", []any{"WAIT", 0, 1}},
 		{"+function|list", gateways, []any{"FUNCTION", "LIST", "LIBRARYNAME", "tallywire"}},
 		{"+function|load", "gateways, unless doctor --load is run before", []any{"FUNCTION", "LOAD", "none"}},
-		{"+evalsha", "gateways, for revoked tokens", []any{"EVALSHA", strings.Repeat("0", 40), 1, revoked}},
-		{"+eval", "gateways, for revoked tokens", []any{"EVAL", "return 1", 1, revoked}},
-		{"+zscore", "gateways, for revoked tokens", []any{"ZSCORE", revoked, "v"}},
-		{"+zrange", "gateways, for revoked tokens", []any{"ZRANGE", revoked, 0, 0}},
-		{"+zcount", "gateways, for revoked tokens", []any{"ZCOUNT", revoked, 1, 1}},
-		{"+zadd", "gateways, for revoked tokens", []any{"ZADD", revoked, "XX", 0, "_"}},
-		{"+zrem", "gateways, for revoked tokens", []any{"ZREM", revoked, "_"}},
-		{"+pexpireat", "gateways, for revoked tokens", []any{"PEXPIREAT", key, 1}},
 		{"+ping", gateways, []any{"PING"}},
+	}
+}
+
+// presenceNeeds are those of presence, and of commands over HTTP, which need a part of them. +sadd and +lpush are
+// not among them: neither has a form that changes nothing.
+func (p *patient) presenceNeeds() []need {
+	key := p.Prefix + ":{_probe.doctor}:none"
+	const whom = "gateways, for presence and commands over HTTP"
+	return []need{
+		{"+hset", whom, []any{"HSET", key, "f", "v", "odd"}}, // refused, but after the permission was looked at
+		{"+hget", whom, []any{"HGET", key, "f"}},
+		{"+hmget", whom, []any{"HMGET", key, "f"}},
+		{"+hdel", whom, []any{"HDEL", key, "f"}},
+		{"+hlen", whom, []any{"HLEN", key}},
+		{"+hgetall", whom, []any{"HGETALL", key}},
+		{"+exists", whom, []any{"EXISTS", key}},
+		{"+del", whom, []any{"DEL", key}},
+		{"+zadd", whom, []any{"ZADD", key, "XX", 0, "_"}},
+		{"+zrem", whom, []any{"ZREM", key, "_"}},
+		{"+zrange", whom, []any{"ZRANGE", key, 0, 0}},
+		{"+zrangebylex", whom, []any{"ZRANGEBYLEX", key, "-", "+"}},
+		{"+zrangebyscore", whom, []any{"ZRANGEBYSCORE", key, 0, 0}},
+		{"+srem", whom, []any{"SREM", key, "m"}},
+		{"+scard", whom, []any{"SCARD", key}},
+		{"+srandmember", whom, []any{"SRANDMEMBER", key}},
+		{"+sscan", whom, []any{"SSCAN", key, 0}},
+		{"+lpos", whom, []any{"LPOS", key, "e"}},
+		{"+ltrim", whom, []any{"LTRIM", key, 1, 0}},
+	}
+}
+
+// inboxNeeds are those of the inbox. The key that is tried is none: trying must not take from it.
+func (p *patient) inboxNeeds() []need {
+	key, lease := p.Prefix+":{_probe.doctor}:none", "{"+p.Prefix+":_inbox}:lease"
+	const whom = "gateways, unless they run with --no-inbox"
+	return []need{
+		{"+xread", whom, []any{"XREAD", "COUNT", 1, "STREAMS", key, "$"}},
+		{"+xreadgroup", whom, []any{"XREADGROUP", "GROUP", "none", "none", "COUNT", 1, "STREAMS", key, ">"}},
+		{"+xautoclaim", whom, []any{"XAUTOCLAIM", key, "none", "none", 0, "0", "COUNT", 1}},
+		{"+xgroup|create", whom, []any{"XGROUP", "CREATE", key, "none", "0"}},
+		{"+xack", whom, []any{"XACK", key, "none", "1-1"}},
+		{"+xdel", whom, []any{"XDEL", key, "1-1"}},
+		{"+xlen", whom, []any{"XLEN", key}},
+		{"~" + lease, whom, []any{"GET", lease}},
+	}
+}
+
+func (p *patient) revocationNeeds() []need {
+	key, revoked := p.Prefix+":{_probe.doctor}", p.Prefix+":_revoked"
+	const whom = "gateways, for revoked tokens"
+	return []need{
+		{"+evalsha", whom, []any{"EVALSHA", strings.Repeat("0", 40), 1, revoked}},
+		{"+eval", whom, []any{"EVAL", "return 1", 1, revoked}},
+		{"+zscore", whom, []any{"ZSCORE", revoked, "v"}},
+		{"+zrange", whom, []any{"ZRANGE", revoked, 0, 0}},
+		{"+zcount", whom, []any{"ZCOUNT", revoked, 1, 1}},
+		{"+zadd", whom, []any{"ZADD", revoked, "XX", 0, "_"}},
+		{"+zrem", whom, []any{"ZREM", revoked, "_"}},
+		{"+pexpireat", whom, []any{"PEXPIREAT", key, 1}},
 	}
 }
 
@@ -68,7 +122,7 @@ func (p *patient) permissions(ctx context.Context) {
 			continue
 		}
 		switch text := err.Error(); {
-		case strings.Contains(text, "keys"):
+		case strings.Contains(text, "keys") && strings.HasPrefix(n.what, "+"):
 			n.what = strings.TrimPrefix(n.what, "+") + " on the keys ~" + p.Prefix + ":*"
 		case strings.Contains(text, "channel"):
 			n.what = strings.TrimPrefix(n.what, "+") + " on the channels &" + p.Prefix + ":*"

@@ -20,6 +20,8 @@ import (
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/inbox"
+	"github.com/tallywire/tallywire/inbox/redisinbox"
 	"github.com/tallywire/tallywire/namespace"
 	"github.com/tallywire/tallywire/presence"
 )
@@ -54,6 +56,7 @@ type Server struct {
 	registry *events.Registry
 	auth     *auth.Authenticator
 	gateway  *gateway.Gateway
+	inbox    *inbox.Inbox // nil where there is none
 	admin    *adminSide
 }
 
@@ -112,8 +115,14 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 			Connections: c.MaxConnections, Rate: c.ConnectionRate,
 		},
 		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
-		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes,
+		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes, Receipts: s.store.receipts,
 	})
+	if err == nil && s.store.inbox != nil {
+		s.inbox, err = inbox.New(s.store.inbox, inbox.Options{
+			Gateway: s.id, Broker: s.store.broker, Dead: s.store.dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
+			Passing: redisinbox.Passing,
+		})
+	}
 	if err != nil || c.AdminListen == config.AdminOff {
 		return err
 	}
@@ -154,6 +163,9 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	work.Go(func() error { return s.auth.Run(lasting) })
+	if s.inbox != nil {
+		work.Go(func() error { return s.inbox.Run(ctx) }) // another gateway takes over while this one drains
+	}
 	if s.admin != nil {
 		s.admin.run(lasting, &work)
 	}

@@ -15,11 +15,15 @@ import (
 	"github.com/tallywire/tallywire/gateway/admin"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
+	"github.com/tallywire/tallywire/inbox/redisinbox"
 	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/namespace"
 	"github.com/tallywire/tallywire/presence"
 	"github.com/tallywire/tallywire/presence/mempresence"
 	"github.com/tallywire/tallywire/presence/redispresence"
+	"github.com/tallywire/tallywire/receipt"
+	"github.com/tallywire/tallywire/receipt/memreceipt"
+	"github.com/tallywire/tallywire/receipt/redisreceipt"
 )
 
 // store is what keeps the events, and what else all gateways share.
@@ -33,6 +37,8 @@ type store struct {
 	// sessions is told of the sessions that are connected here. It is nil for the embedded engine, whose
 	// one gateway knows them itself: that saves a kilobyte a connection.
 	sessions presence.Directory
+	receipts receipt.Book
+	inbox    *redisinbox.Store     // nil for the embedded engine, and where it is turned off
 	client   redis.UniversalClient // nil for the embedded engine
 }
 
@@ -44,16 +50,7 @@ type revocations interface {
 
 func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
 	if c.Redis == "" {
-		tracker, err := mempresence.NewStore(mempresence.StoreOptions{}).Tracker(lease)
-		if err != nil {
-			return nil, err
-		}
-		return &store{
-			name:   "embedded",
-			broker: membroker.NewStore(membroker.Options{Namespaces: spaces}).Broker(),
-			dead:   loggedDead{membroker.NewDead(maxDead), log}, revocations: auth.NewMemory(nil),
-			presence: tracker, directory: tracker,
-		}, nil
+		return openEmbedded(lease, spaces, log)
 	}
 	redisconn.LogTo(func(message string) {
 		log.Warn().Str("event", "redis_client").Msg(strings.TrimSpace(message))
@@ -62,26 +59,60 @@ func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table,
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	tracker, err := redispresence.New(client, redispresence.Options{Options: lease, Prefix: c.RedisPrefix})
-	if err != nil {
-		_ = client.Close()
+	s := &store{name: target.String(), client: client}
+	if err := s.openRedis(c, lease, spaces); err != nil {
+		s.close()
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	b, err := redisbroker.New(client, redisbroker.Options{
+	return s, nil
+}
+
+// openEmbedded makes the engine of a gateway without Redis.
+func openEmbedded(lease presence.Options, spaces *namespace.Table, log zerolog.Logger) (*store, error) {
+	tracker, err := mempresence.NewStore(mempresence.StoreOptions{}).Tracker(lease)
+	if err != nil {
+		return nil, err
+	}
+	receipts, err := memreceipt.New(memreceipt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &store{
+		name:   "embedded",
+		broker: membroker.NewStore(membroker.Options{Namespaces: spaces}).Broker(),
+		dead:   loggedDead{membroker.NewDead(maxDead), log}, revocations: auth.NewMemory(nil),
+		presence: tracker, directory: tracker, receipts: receipts,
+	}, nil
+}
+
+// openRedis makes what works over the client.
+func (s *store) openRedis(c *config.Serve, lease presence.Options, spaces *namespace.Table) error {
+	tracker, err := redispresence.New(s.client, redispresence.Options{Options: lease, Prefix: c.RedisPrefix})
+	if err != nil {
+		return err
+	}
+	b, err := redisbroker.New(s.client, redisbroker.Options{
 		Prefix: c.RedisPrefix, Namespaces: spaces, Presence: tracker.Hear,
 	})
 	if err != nil {
-		_ = client.Close()
-		return nil, fmt.Errorf("redis: %w", err)
+		return err
 	}
-	return &store{
-		name: target.String(), broker: b, dead: b, revocations: redisrevoke.New(client, c.RedisPrefix), client: client,
-		presence: tracker, directory: tracker, sessions: tracker,
-	}, nil
+	s.broker, s.dead, s.revocations = b, b, redisrevoke.New(s.client, c.RedisPrefix)
+	s.presence, s.directory, s.sessions = tracker, tracker, tracker
+	if s.receipts, err = redisreceipt.New(s.client, redisreceipt.Options{Prefix: c.RedisPrefix}); err != nil {
+		return err
+	}
+	if c.Inbox {
+		s.inbox, err = redisinbox.New(s.client, redisinbox.Options{Prefix: c.RedisPrefix})
+	}
+	return err
 }
 
 // close ends the connections; the broker has ended before.
 func (s *store) close() {
+	if s.inbox != nil {
+		_ = s.inbox.Close()
+	}
 	if s.client != nil {
 		_ = s.client.Close()
 	}
