@@ -30,6 +30,10 @@ help: ## list the targets
 build: ## build bin/tallywire, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/tallywire ./cmd/tallywire
 
+.PHONY: client
+client: setup ## build the TypeScript client into client/dist
+	cd client && npm run --silent build
+
 .PHONY: run
 run: build ## start a demo gateway with the embedded engine (ARGS='--listen :9000')
 	bin/tallywire serve --demo $(ARGS)
@@ -59,7 +63,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 	@GO='$(GO)' scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: check
-check: check-tidy check-format check-lint check-vet check-sleeps check-docs ## format, lint, vet, links, go.mod: what CI demands
+check: check-tidy check-format check-lint check-vet check-sleeps check-docs check-client ## format, lint, vet, links, go.mod: what CI demands
 
 .PHONY: check-tidy
 check-tidy: ## go.mod and go.sum are as `go mod tidy` leaves them
@@ -89,13 +93,17 @@ check-sleeps: ## no test sleeps on the real clock
 check-docs: ## relative links and anchors in the documents lead somewhere
 	$(GO) run ./scripts/doclinks .
 
+.PHONY: check-client
+check-client: setup ## the TypeScript client: lint, types, generated types, package, sizes
+	cd client && npm run --silent verify
+
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin dist
+	rm -rf bin dist client/dist client/api
 
 # The linter is built from its module, so that it needs no download of its own, and kept by version.
 $(GOLANGCI):

@@ -2,6 +2,9 @@ module github.com/tallywire/tallywire
 
 go 1.26.0
 
+// Packages of npm may have Go code in them.
+ignore node_modules
+
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/alecthomas/kong v1.17.0

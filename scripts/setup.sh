@@ -16,14 +16,14 @@ packages=(
     'prometheus:command -v promtool && command -v prometheus' # alerts, dashboard: test/chart
     'curl:command -v curl'                                   # the lines that docs/http.md prints
     'python3-redis:scripts/python-with-redis.sh'             # examples/workers/python
-    'nodejs:command -v node'                                 # examples/workers/node, test/browser
+    'nodejs:command -v node'                                 # examples/workers/node, test/browser, client
     'npm:command -v npm'
     'haproxy:command -v haproxy || test -x /usr/sbin/haproxy'  # test: the load balancer before gateways
-    'chromium:command -v chromium || command -v google-chrome' # test/browser
+    'chromium:command -v chromium || command -v google-chrome' # test/browser, test/client
 )
 
 # Folders whose packages `npm ci` installs.
-node_folders=(examples/workers/node test/browser)
+node_folders=(examples/workers/node test/browser client)
 
 missing_packages() {
     local entry
