@@ -11,11 +11,12 @@ import (
 // can list them.
 func newContract(o *Options) (*contract.Contract, error) {
 	var types []events.Type
-	if r, ok := o.Registry.(interface{ Types() []events.Type }); ok {
-		types = r.Types()
+	var schema func(string) ([]byte, bool)
+	if source, ok := o.Registry.(SchemaSource); ok {
+		types, schema = source.Types(), source.Schema
 	}
 	c, err := contract.New(contract.Options{
-		Version: o.Version, Cookie: cookieName, Types: types,
+		Version: o.Version, Cookie: cookieName, Types: types, Schema: schema,
 		Limits: contract.Limits{Batch: maxBatch, History: maxHistory, Channels: o.Limits.Subscriptions},
 		Bodies: map[string]any{
 			"PublishRequest": publishRequest{},

@@ -141,7 +141,7 @@ func (b *builder) messages() object {
 		if oldest {
 			known = append(known, t.Name)
 		}
-		out.set(eventName(t.Name, t.Version), eventMessage(t, oldest))
+		out.set(eventName(t.Name, t.Version), b.eventMessage(t, oldest))
 	}
 	other := obj("allOf", []any{
 		ref("Event"), obj("properties", obj("type", obj("not", obj("enum", known)))),
@@ -156,13 +156,11 @@ func (b *builder) messages() object {
 	return out
 }
 
-// eventMessage is one version of an event type. Its data has a schema of its own, which the gateway serves.
-// An event that names no schema is of the oldest version.
-func eventMessage(t events.Type, oldest bool) object {
-	schema := "/schemas/" + t.Name + "?version=" + strconv.Itoa(t.Version)
-	which := obj("properties", obj(
-		"type", obj("const", t.Name), "data", obj("$ref", schema), "dataschema", obj("const", t.ID),
-	))
+// eventMessage is one version of an event type. An event that names no schema is of the oldest.
+func (b *builder) eventMessage(t events.Type, oldest bool) object {
+	data := b.embed(t.ID, "#/components/messages/"+eventName(t.Name, t.Version)+"/payload/schema/allOf/1/properties/data",
+		"/schemas/"+t.Name+"?version="+strconv.Itoa(t.Version))
+	which := obj("properties", obj("type", obj("const", t.Name), "data", data, "dataschema", obj("const", t.ID)))
 	if !oldest {
 		which.set("required", []string{"dataschema"})
 	}

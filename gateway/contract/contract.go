@@ -16,8 +16,9 @@ type Options struct {
 	Version string
 	// Cookie is the name of the cookie that holds a token.
 	Cookie string
-	// Types are the registered types of events.
-	Types []events.Type
+	// Types are the registered types of events, Schema returns the JSON Schema that goes by an $id.
+	Types  []events.Type
+	Schema func(id string) ([]byte, bool)
 	// Bodies are zero values of the Go types of the HTTP bodies, by the names that the tables use.
 	Bodies map[string]any
 	Limits Limits

@@ -11,6 +11,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/contract"
 	"github.com/tallywire/tallywire/gateway/contract/contracttest"
 	"github.com/tallywire/tallywire/gateway/wire"
 )
@@ -170,4 +172,38 @@ func TestEventsAreInTheContract(t *testing.T) {
 	other := document.Schema(t, "components", "messages", "other", "payload")
 	require.NoError(t, other.Validate(parse(t, []byte(`{"type":"acme.order"}`))))
 	require.Error(t, other.Validate(parse(t, []byte(`{"type":"job.progress"}`))))
+}
+
+// Schemas of one's own are part of the document, references to their parts included; one that refers to
+// another file is referred to.
+func TestSchemasOfTheDirectoryAreEmbedded(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"acme.order.json": `{"type":"object","required":["const"],"properties":{"const":{"$ref":"#/$defs/price"},"more":{"$ref":"#"}},
+			"$defs":{"price":{"type":"integer","minimum":1}},"examples":[{"$ref":"#/nowhere"}]}`,
+		"acme.order.v2.json": `{"type":"object","properties":{"price":{"$ref":"_price.json"}}}`,
+		"_price.json":        `{"type":"integer"}`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	registry, err := events.NewRegistry(events.Options{Dir: dir})
+	require.NoError(t, err)
+	o := options(t)
+	o.Types, o.Schema = registry.Types(), registry.Schema
+	c, err := contract.New(o)
+	require.NoError(t, err)
+	require.NoError(t, asyncAPISchema(t).Validate(parse(t, c.AsyncAPI.Bytes())))
+	document := contracttest.Load(t, c.AsyncAPI.Bytes(), jsonschema.Draft7, nil)
+	payload := func(message string) []string {
+		return []string{"components", "messages", message, "payload", "schema"}
+	}
+	schema := document.Schema(t, payload("acme.order.v1")...)
+	require.NoError(t, schema.Validate(parse(t, []byte(`{"type":"acme.order","data":{"const":7,"more":{"const":1}}}`))))
+	require.Error(t, schema.Validate(parse(t, []byte(`{"type":"acme.order","data":{"const":0}}`))))
+	require.Error(t, schema.Validate(parse(t, []byte(`{"type":"acme.order","data":{"const":7,"more":{}}}`))))
+	parts, _ := document.At(payload("acme.order.v2")...).(map[string]any)["allOf"].([]any)
+	second, err := json.Marshal(parts[1])
+	require.NoError(t, err)
+	require.Contains(t, string(second), `"$ref":"/schemas/acme.order?version=2"`)
+	require.Contains(t, string(second), `"required":["dataschema"]`, "an event that names no schema is of the first version")
 }

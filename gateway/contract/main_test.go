@@ -74,7 +74,7 @@ func options(t *testing.T) contract.Options {
 	registry, err := events.NewRegistry(events.Options{})
 	require.NoError(t, err)
 	return contract.Options{
-		Version: "1.2.3", Cookie: "c", Types: registry.Types(),
+		Version: "1.2.3", Cookie: "c", Types: registry.Types(), Schema: registry.Schema,
 		Limits: contract.Limits{Batch: 1000, History: 1000, Channels: 1000},
 		Bodies: map[string]any{
 			"PublishRequest": publishRequest{}, "PublishResult": publishResult{}, "HistoryEvent": historyEvent{},
