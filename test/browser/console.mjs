@@ -1,22 +1,9 @@
 // Drives the console. What has to happen around the page is asked of the test that runs this: a line of JSON
 // on standard output, answered by one on standard input.
 
-import assert from "node:assert/strict";
-import { createInterface } from "node:readline";
+import { ask } from "./ask.mjs";
 import { open } from "./browser.mjs";
 import { steps } from "./steps.mjs";
-
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-/** ask has the test do something and returns what it answers. */
-async function ask(what, args = {}) {
-  process.stdout.write(`${JSON.stringify({ do: what, ...args })}\n`);
-  const { value, done } = await lines.next();
-  assert(!done, "the test has ended");
-  const answer = JSON.parse(value);
-  assert(!answer.error, answer.error);
-  return answer;
-}
 
 const config = await ask("config");
 const page = await open(config);

@@ -52,7 +52,15 @@ func TestConsole(t *testing.T) {
 		"powerless":   mint(t, "mallory", admin.DefaultAudience, time.Hour, time.Now(), auth.Permissions{}),
 		"expired":     mint(t, "oncall@example.com", admin.DefaultAudience, time.Minute, time.Now().Add(-time.Hour), auth.Permissions{Admin: true}),
 	}
-	script := exec.CommandContext(ctx, "node", "console.mjs")
+	c.drive(ctx, "console.mjs", config)
+	cancel()
+}
+
+// drive runs a script, which asks for its config first, and does what else it asks for.
+func (c *cluster) drive(ctx context.Context, name string, config map[string]any) {
+	t := c.t
+	t.Helper()
+	script := exec.CommandContext(ctx, "node", name) //nolint:gosec // one of this folder's
 	script.Stderr = os.Stderr
 	in, err := script.StdinPipe()
 	require.NoError(t, err)
@@ -72,7 +80,6 @@ func TestConsole(t *testing.T) {
 	}
 	require.NoError(t, lines.Err())
 	require.NoError(t, script.Wait(), "what went wrong is above")
-	cancel()
 }
 
 // do does what the script asks for.

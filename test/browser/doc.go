@@ -1,5 +1,7 @@
-// Package browser drives the console in headless Chromium, over real gateways and a real Redis.
+// Package browser drives headless Chromium over real gateways and a real Redis: the console, and a plain page
+// that has nothing but what browsers bring.
 //
-// Main path: TestConsole starts the cluster and runs console.mjs, which drives the page with playwright-core
-// and asks for what has to happen around it – an event, a member, the death of a gateway – one line at a time.
+// Main path: a test starts the cluster and runs its script (console.mjs, eventsource.mjs), which drives the page
+// with playwright-core and asks for what has to happen around it – an event, a member, the death of a gateway –
+// one line at a time.
 package browser
