@@ -6,6 +6,7 @@ import type { Listener } from './listener.js';
 import { stateOf } from './listener.js';
 import { presenceHandle } from './handle.js';
 import { settings } from './settings.js';
+import { canShare, share } from './share.js';
 import { listeners } from './store.js';
 import type {
   ChannelEvent,
@@ -32,7 +33,12 @@ function checked(channel: string): string {
 
 /** Makes a client. It does nothing until it is first asked for something. */
 export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
-  const core = assemble(settings(options));
+  let own = settings(options);
+  let unshare: (() => void) | undefined;
+  if (options.shareTabs && canShare()) {
+    [own, unshare] = share(own, { client: () => client as Client<Record<string, unknown>>, wake: () => core.connection.wake() });
+  }
+  const core = assemble(own);
 
   function subscribe(channel: string, handler: EventHandler | HandlerMap<M>, o: SubscribeOptions = {}): Subscription {
     const l = listenerFor<M>(checked(channel), handler, o, core.saved(channel), core.thrown);
@@ -50,10 +56,13 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
     };
   }
 
-  return {
+  const client: Client<M> = {
     connect: () => core.connect(),
     reconnect: () => core.connection.reconnect(),
-    close: () => core.close(),
+    close() {
+      unshare?.();
+      return core.close();
+    },
     getStatus: () => core.getStatus(),
     onStatus: (fn) => core.onStatus.add(fn),
     on: (_name, fn) => core.onError.add(fn),
@@ -70,6 +79,7 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
     signal: (channel, event) => core.calls.signal(checked(channel), event),
     presence: (channel) => presenceHandle(core, checked(channel)),
   };
+  return client;
 }
 
 function listenerFor<M>(

@@ -27,6 +27,8 @@ export interface Connection {
   next(): Conn | null;
   start(): void;
   reconnect(): void;
+  /** It is worth trying at once. */
+  wake(): void;
   /** What was received is handled: lets go of connections that owe nothing any more. */
   settled(): void;
   close(): void;
@@ -249,6 +251,7 @@ export function connection(
       undo = onMoments(moment);
       void open(level, false);
     },
+    wake: () => moment('wake'),
     reconnect() {
       if (state === 'idle') return this.start();
       if (state === 'closed') return;

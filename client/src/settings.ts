@@ -18,8 +18,11 @@ export interface Settings {
   readonly shareKey: string;
   readonly storage: CursorStorage | undefined;
   /** Loads what opens links of a transport. */
-  load(name: TransportName): Promise<(token: string | undefined, on: LinkHandler) => Link>;
+  load: Load;
 }
+
+/** Loads what opens links of a transport. */
+export type Load = (name: TransportName) => Promise<(token: string | undefined, on: LinkHandler) => Link>;
 
 /** What is only needed where WebSockets do not get through is in a file of its own. */
 const fallback = () => import('./transport/fallback.js');
