@@ -39,7 +39,13 @@ type process struct {
 // startGateway starts a gateway and returns at once.
 func startGateway(t testing.TB, id string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, addr: programtest.FreeAddr(t), log: &programtest.Log{}, done: make(chan struct{})}
+	return startGatewayAt(t, programtest.FreeAddr(t), id, args...)
+}
+
+// startGatewayAt starts a gateway at an address, perhaps that of one that has ended.
+func startGatewayAt(t testing.TB, addr, id string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, addr: addr, log: &programtest.Log{}, done: make(chan struct{})}
 	p.cmd = exec.Command(binary, append([]string{
 		"serve", "--listen", p.addr, "--admin-listen", "off", "--gateway-id", id,
 		"--auth-secret", secret, "--drain-wait", "0s", "--drain-window", "1s",
