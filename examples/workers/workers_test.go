@@ -141,7 +141,11 @@ func published(t *testing.T, server *redistest.Server, w worker, job string) str
 }
 
 func TestWorkersFail(t *testing.T) {
-	for name, find := range workers() {
+	all := workers()
+	for name, find := range inboxWorkers() {
+		all["inbox "+name] = find
+	}
+	for name, find := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := find(t)
