@@ -27,12 +27,16 @@ help: ## list the targets
 	@echo "  Variables: ARGS (run, bench, test-chart), PKGS and TESTFLAGS (test), FUZZTIME (fuzz)"
 
 .PHONY: build
-build: ## build bin/tallywire, a static binary
+build: dashboard ## build bin/tallywire, a static binary, with the workbench where Node is there
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/tallywire ./cmd/tallywire
 
 .PHONY: client
 client: setup ## build the TypeScript client into client/dist
 	cd client && npm run --silent build
+
+.PHONY: dashboard
+dashboard: ## build the workbench that the program serves with --demo
+	@scripts/dashboard.sh
 
 .PHONY: run
 run: build ## start a demo gateway with the embedded engine (ARGS='--listen :9000')

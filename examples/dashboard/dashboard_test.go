@@ -17,22 +17,17 @@ func get(mux *http.ServeMux, path string) *httptest.ResponseRecorder {
 	return w
 }
 
-func TestWithoutABuildThereAreNoRoutes(t *testing.T) {
-	if dashboard.Built() {
-		t.Skip("there is a build")
-	}
+// TestHandle holds with a build (make dashboard) and without one.
+func TestHandle(t *testing.T) {
 	mux := http.NewServeMux()
-	require.False(t, dashboard.Handle(mux))
-	require.Equal(t, http.StatusNotFound, get(mux, "/").Code)
-}
-
-func TestTheBuildIsServed(t *testing.T) {
-	if !dashboard.Built() {
-		t.Skip("the workbench is not built: make dashboard")
-	}
-	mux := http.NewServeMux()
-	require.True(t, dashboard.Handle(mux))
+	require.Equal(t, dashboard.Built(), dashboard.Handle(mux))
 	page := get(mux, "/")
+	require.Equal(t, http.StatusNotFound, get(mux, "/assets/").Code)
+	require.Equal(t, http.StatusNotFound, get(mux, "/.gitkeep").Code)
+	if !dashboard.Built() {
+		require.Equal(t, http.StatusNotFound, page.Code)
+		return
+	}
 	require.Equal(t, http.StatusOK, page.Code)
 	require.Equal(t, "no-cache", page.Header().Get("Cache-Control"))
 	require.Contains(t, page.Header().Get("Content-Security-Policy"), "default-src 'none'")
@@ -45,6 +40,4 @@ func TestTheBuildIsServed(t *testing.T) {
 		require.Contains(t, w.Header().Get("Cache-Control"), "immutable", asset[1])
 		require.NotEqual(t, "application/octet-stream", w.Header().Get("Content-Type"), asset[1])
 	}
-	require.Equal(t, http.StatusNotFound, get(mux, "/assets/").Code)
-	require.Equal(t, http.StatusNotFound, get(mux, "/.gitkeep").Code)
 }

@@ -44,7 +44,8 @@ export function App(): ReactNode {
       {refused(error) ? (
         <SignIn reason={error?.message ?? ''} />
       ) : (
-        <div className="page">
+        // Who has begun to work on a job is not taken away from it by the next one.
+        <div className="page" onPointerDownCapture={() => setChosen(job)} onKeyDownCapture={() => setChosen(job)}>
           <JobList jobs={jobs} known={known} refused={noList} chosen={job} choose={setChosen} />
           <Workspace key={job} job={job} />
         </div>

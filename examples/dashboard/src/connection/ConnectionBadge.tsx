@@ -36,7 +36,7 @@ export function ConnectionBadge(): ReactNode {
       <strong role="status" aria-live="polite">
         {title}
       </strong>
-      <span className="detail">{detail}</span>
+      <span className="badge-detail">{detail}</span>
     </div>
   );
 }

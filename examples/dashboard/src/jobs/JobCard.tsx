@@ -1,6 +1,6 @@
 import { useConnectionStatus, useJobProgress, type JobProgress } from '@tallywire/client/react';
 import { memo, type ReactNode } from 'react';
-import { duration, integer } from '../ui/format';
+import { duration, integer, plural } from '../ui/format';
 import { useNow } from '../ui/useNow';
 
 type Kind = 'running' | 'stalled' | 'paused' | 'retrying' | 'completed' | 'failed' | 'unknown';
@@ -40,7 +40,7 @@ function factsOf(kind: Kind, job: JobProgress): string[] {
   if (kind === 'completed') {
     if (completed?.match_rate !== undefined) facts.push(`${completed.match_rate.toFixed(1)} % matched`);
     if (completed?.duration_ms !== undefined) facts.push(`took ${duration(completed.duration_ms)}`);
-    if (completed?.exceptions) facts.push(`${integer(completed.exceptions)} to decide`);
+    if (completed?.exceptions) facts.push(plural(completed.exceptions, 'exception'));
     return facts;
   }
   if (total !== undefined) facts.push(`${integer(p?.processed ?? 0)} of ${integer(total)}`);

@@ -1,5 +1,6 @@
 import { useChannel } from '@tallywire/client/react';
 import { useState } from 'react';
+import { caughtUp } from '../ui/cursor';
 
 const MOST = 6;
 const JOB = /^job\/([A-Za-z0-9_.-]+)$/;
@@ -26,5 +27,5 @@ export function useJobs(): Jobs {
     // After a restart of a gateway that keeps everything in memory, the jobs are others.
     onReset: ({ reason }) => reason !== 'trimmed' && setJobs([]),
   });
-  return { jobs, known: phase === 'live' && cursor === head, refused: phase === 'failed' ? (error?.message ?? 'refused') : null };
+  return { jobs, known: phase === 'live' && caughtUp(cursor, head), refused: phase === 'failed' ? (error?.message ?? 'refused') : null };
 }

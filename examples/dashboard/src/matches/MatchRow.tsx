@@ -4,7 +4,9 @@ import type { Person } from '../people/people';
 import { digits, nothing } from '../ui/format';
 import { STATUS, type Match } from './match';
 
-const LIT_MS = 1_600;
+/** How long a change shows, and how long a match that is new, of which there may be dozens a second. */
+const LIT_MS = 1_800;
+const NEW_MS = 700;
 
 interface Props {
   match: Match;
@@ -25,11 +27,13 @@ function useLight(match: Match): (row: HTMLDivElement | null) => void {
   useEffect(() => {
     const element = row.current;
     const age = performance.now() - match.litAt;
-    if (!element || match.litAt === 0 || age > LIT_MS) return;
-    const light = getComputedStyle(element).getPropertyValue('--light');
+    const fresh = match.steps.length === 1;
+    const duration = fresh ? NEW_MS : LIT_MS;
+    if (!element || match.litAt === 0 || age > duration) return;
+    const light = getComputedStyle(element).getPropertyValue(fresh ? '--accent-soft' : '--light');
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     const frames = still ? [{ background: light }, { background: light }] : [{ background: light }, { background: 'transparent' }];
-    const animation = element.animate(frames, { duration: LIT_MS, easing: 'ease-out' });
+    const animation = element.animate(frames, { duration, easing: 'ease-out' });
     animation.currentTime = age;
     return () => animation.cancel();
   }, [match]);

@@ -1,4 +1,5 @@
 import type { ChannelEvent, Client, EventMap, Reset, Subscription } from '@tallywire/client';
+import { caughtUp } from '../ui/cursor';
 import { after, type Match, type MatchStatus } from './match';
 
 export type Counts = Readonly<Record<MatchStatus, number>>;
@@ -86,7 +87,7 @@ export class MatchTable {
 
   #caughtUp(subscription: Subscription): void {
     const { phase, cursor, head } = subscription.getState();
-    if (this.#loaded || phase !== 'live' || cursor !== head) return;
+    if (this.#loaded || phase !== 'live' || !caughtUp(cursor, head)) return;
     this.#loaded = true;
     this.#changed();
   }

@@ -29,7 +29,13 @@ export function SystemStatus(): ReactNode {
   if (!worst) return null;
   return (
     <div className="popover-root system" ref={root}>
-      <button type="button" className="button quiet" aria-expanded={open} onClick={toggle}>
+      <button
+        type="button"
+        className="button quiet"
+        aria-expanded={open}
+        aria-label={`System status: ${SAID[worst.status].rank === 0 ? 'all operational' : `${worst.component} ${SAID[worst.status].text}`}`}
+        onClick={toggle}
+      >
         <span className="dot" data-tone={SAID[worst.status].tone} aria-hidden="true" />
         <span className="wide">{SAID[worst.status].rank === 0 ? 'All systems operational' : `${worst.component}: ${SAID[worst.status].text.toLowerCase()}`}</span>
         <span className="narrow">{SAID[worst.status].text}</span>
