@@ -30,6 +30,7 @@ func (g *Gateway) commands(e echo.Context) error {
 	if err := readRequest(e, maxCommandsBody, &r); err != nil {
 		return err
 	}
+	g.counters.BytesIn.Add(uint64(len(r.Frames)))
 	if err := g.checkCommands(&r); err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (g *Gateway) openBatch(ctx context.Context, key receipt.Key, seq uint64) (r
 func (g *Gateway) busy(e echo.Context, err error) error {
 	var bad *wire.Error
 	if errors.As(err, &bad) && bad.Code == wire.CodeOverloaded {
-		return g.full(e)
+		return g.full(e, transportCommands)
 	}
 	return err
 }

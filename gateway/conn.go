@@ -32,7 +32,8 @@ type conn struct {
 	lastRead atomic.Int64 // flusher clock
 	queued   atomic.Bool  // in flusher.ready
 	closing  atomic.Bool
-	behind   atomic.Bool // its session waits for room to be told of members
+	why      atomic.Int32 // why it ends: a close code or one of ours; 0 for the peer
+	behind   atomic.Bool  // its session waits for room to be told of members
 
 	mu       sync.Mutex // guards the following
 	outbox   []byte     // frames to write, joined by commas
@@ -68,6 +69,9 @@ func (g *Gateway) newConn(t transport, out outlet, remote, agent string) *conn {
 	}
 	c.session = session{conn: c, tokens: float64(g.options.Limits.Commands), filled: now, since: now}
 	c.lastRead.Store(now)
+	n := g.tally.transports[t]
+	n.open.Add(1)
+	n.accepted.Add(1)
 	if age := g.options.MaxConnectionAge; age > 0 && (t == transportWebSocket || t == transportSSE) {
 		c.retire = now + int64(age) - int64(age)/10 + mathrand.Int64N(int64(age)/5+1) //nolint:gosec // jitter
 	}
@@ -248,6 +252,7 @@ func (c *conn) shut(code int, reason string) {
 	if c.closing.Swap(true) {
 		return
 	}
+	c.why.CompareAndSwap(0, int32(code)) //nolint:gosec // a close code
 	c.mu.Lock()
 	c.releaseLocked()
 	c.mu.Unlock()
@@ -278,8 +283,13 @@ func (c *conn) teardown() {
 	c.closing.Store(true)
 	c.out.abort()
 	c.session.end()
+	t := c.gateway.tally.transports[c.transport]
+	t.open.Add(-1)
 	if c.transport != transportCommands {
 		c.gateway.open.Add(-1)
+	}
+	if c.transport == transportWebSocket || c.transport == transportSSE { // a poll ends when it is answered
+		c.gateway.tally.ended(int(c.why.Load()))
 	}
 	c.flusher.call(func() {
 		c.flusher.remove(c)
@@ -299,6 +309,7 @@ func (c *conn) block() {
 // writeFailed ends a connection that cannot be written to.
 func (c *conn) writeFailed(err error) {
 	if timedOut(err) {
+		c.why.CompareAndSwap(0, droppedSlow)
 		c.gateway.counters.SlowConsumers.Add(1)
 		c.gateway.options.Log.Info().Str("event", "slow_consumer").Str("remote", c.remote).
 			Msg("connection closed: it did not read")

@@ -104,6 +104,7 @@ func (s *session) forbid(sub *subscription) {
 			pos := sub.pos.Cursor
 			c.flusher.detach(sub)
 			c.flusher.record(sub, inspect.Forbidden, pos, head, forbiddenSubscribe)
+			c.gateway.countReset(wire.ReasonForbidden)
 			c.reply(func(b []byte) []byte {
 				b = wire.AppendReset(b, sub.channel, wire.ReasonForbidden, pos, head)
 				b = append(b, ',')

@@ -76,6 +76,13 @@ func (t *tap) pull(s *subscription, limit int) relay.Batch {
 // took moves a subscription behind a batch that is about to be written.
 func (f *flusher) took(s *subscription, b relay.Batch) {
 	s.pos = b.Next
+	if b.Events > 0 {
+		f.batch.observe(float64(b.Events))
+		if s.live {
+			f.lag.observe(float64(max(f.micros-int64(b.Next.Cursor.Stamp), 0)) / 1e6) //nolint:gosec // a stamp fits
+		}
+	}
+	s.live = s.live || !b.More
 	n := &f.gateway.counters
 	n.Events.Add(uint64(b.Events)) //nolint:gosec // not negative
 	if b.Skipped > 0 {
@@ -169,7 +176,7 @@ func (f *flusher) appendNew(buf []byte, s *subscription, limit int) (_ []byte, m
 }
 
 func (f *flusher) appendReset(buf []byte, s *subscription, r *relay.Reset) []byte {
-	f.gateway.counters.Resets.Add(1)
+	f.gateway.countReset(r.Reason.String())
 	buf = wire.AppendReset(buf, s.channel, r.Reason.String(), r.Cursor, r.Head)
 	return append(buf, ',')
 }
@@ -220,7 +227,7 @@ func (f *flusher) fetched(s *subscription, page *relay.Page, reset *relay.Reset,
 		return
 	}
 	if reset != nil {
-		f.gateway.counters.Resets.Add(1)
+		f.gateway.countReset(reset.Reason.String())
 		f.lost(s, reset)
 		s.pos.Cursor = reset.Cursor
 		s.conn.reply(func(b []byte) []byte {

@@ -33,6 +33,9 @@ type flusher struct {
 	pass      int64 // the time of this pass
 	writer    *writer
 	scratch   []byte
+	micros    int64 // microseconds since 1970 at this pass
+	lag       Histogram
+	batch     Histogram
 	stopped   bool
 	spare     struct { // the other halves of double buffers
 		ready []*conn
@@ -48,7 +51,7 @@ const sweepEvery = int64(500 * time.Millisecond)
 func newFlusher(g *Gateway) *flusher {
 	return &flusher{
 		gateway: g, epoch: time.Now(), wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		byRelay: map[string]*tap{}, writer: newWriter(),
+		byRelay: map[string]*tap{}, writer: newWriter(), lag: newHistogram(lagBounds), batch: newHistogram(batchBounds),
 	}
 }
 
@@ -173,6 +176,9 @@ func (f *flusher) once() {
 	f.spare.ready, f.spare.taps, f.spare.calls = ready, taps, calls
 	set := f.set
 	f.set = f.spare.set[:0]
+	if len(set) > 0 {
+		f.micros = time.Now().UnixMicro()
+	}
 	for _, c := range set {
 		c.inSet = false
 		f.flush(c)

@@ -28,6 +28,7 @@ type Gateway struct {
 	polls    pollers
 	traces   recorder
 	counters Counters
+	tally    *tally
 	contract *contract.Contract
 
 	next  atomic.Uint64  // spreads connections over the flushers
@@ -64,6 +65,9 @@ type Counters struct {
 	Blocked       atomic.Uint64 // writes that met a full socket
 	SlowConsumers atomic.Uint64 // connections closed because a write took too long
 	Panics        atomic.Uint64 // panics caught in one connection
+	ResumeResets  atomic.Uint64 // subscriptions that could not go on after theirs
+	Fresh         atomic.Uint64 // subscriptions without one
+	BytesIn       atomic.Uint64 // bytes of client messages and request bodies
 	Drains        atomic.Uint64 // drains begun
 	Moved         atomic.Uint64 // connections told to move
 	Leftovers     atomic.Uint64 // connections closed since they had not moved in time
@@ -75,7 +79,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{options: o, started: time.Now()}
+	g := &Gateway{options: o, started: time.Now(), tally: newTally()}
 	g.arrivals = rate.NewLimiter(rate.Inf, 0)
 	if r := o.Limits.Rate; r > 0 {
 		g.arrivals = rate.NewLimiter(rate.Limit(r), r)

@@ -40,7 +40,7 @@ func (g *Gateway) poll(e echo.Context) error {
 		return err
 	}
 	if !g.admitConnection() {
-		return g.full(e)
+		return g.full(e, transportPoll)
 	}
 	p := &poll{mailbox: newMailbox(r.places)}
 	c := g.newConn(transportPoll, p, e.RealIP(), e.Request().UserAgent())
@@ -109,10 +109,10 @@ func (p *poll) serve(e echo.Context, r *streamRequest) error {
 			case l := <-p.box:
 				return p.answer(e, r, l)
 			default:
-				return c.gateway.full(e)
+				return c.gateway.full(e, transportPoll)
 			}
 		case <-p.gone:
-			return c.gateway.full(e)
+			return c.gateway.full(e, transportPoll)
 		case <-e.Request().Context().Done():
 			return nil
 		}

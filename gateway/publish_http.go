@@ -99,6 +99,7 @@ func readPublish(c echo.Context) (items []publishItem, batch bool, err error) {
 		limit = events.MaxEventBytes + 1<<10 // white space around it
 	}
 	body, err := readBody(c, limit)
+	g.counters.BytesIn.Add(uint64(len(body)))
 	if err != nil {
 		return nil, false, err
 	}

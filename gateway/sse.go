@@ -47,7 +47,7 @@ func (g *Gateway) sse(e echo.Context) error {
 		}
 	}
 	if !g.arrivals.Allow() || !g.admitConnection() {
-		return g.full(e)
+		return g.full(e, transportSSE)
 	}
 	s := &eventStream{mailbox: newMailbox(r.places)}
 	c := g.newConn(transportSSE, s, e.RealIP(), e.Request().UserAgent())

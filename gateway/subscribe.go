@@ -220,8 +220,15 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 	if reset != nil && w.cursor != nil {
 		cursor = *w.cursor
 	}
-	if resumed {
-		c.gateway.counters.Resumed.Add(1)
+	n := &c.gateway.counters
+	switch {
+	case resumed:
+		n.Resumed.Add(1)
+	case w.cursor != nil:
+		n.ResumeResets.Add(1)
+	default:
+		n.Fresh.Add(1)
+		sub.live = w.since.IsZero()
 	}
 	head := r.Head()
 	if head.Offset < pos.Cursor.Offset {
@@ -240,7 +247,7 @@ func (s *session) activate(w want, r *relay.Relay, pos relay.Position, reset *re
 		c.reply(func(b []byte) []byte {
 			b = wire.AppendSubscribed(b, id, sub.channel, cursor, head, resumed)
 			if reset != nil {
-				c.gateway.counters.Resets.Add(1)
+				c.gateway.countReset(reset.Reason.String())
 				b = append(b, ',')
 				b = wire.AppendReset(b, sub.channel, reset.Reason.String(), reset.Cursor, reset.Head)
 			}

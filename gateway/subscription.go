@@ -24,6 +24,7 @@ type subscription struct {
 	since    int64         // flusher clock
 	page     *relay.Page
 	dirty    bool // in conn.dirty
+	live     bool // has been at the head
 	fetching bool
 	ended    bool // detached, perhaps before it was attached
 }

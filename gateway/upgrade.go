@@ -25,15 +25,15 @@ func (g *Gateway) upgrade(e echo.Context) error {
 		return writeProblem(e, p)
 	}
 	if g.crowded() || !g.arrivals.Allow() {
-		return g.full(e)
+		return g.full(e, transportWebSocket)
 	}
 	header, err := g.authoriseUpgrade(e.Request())
 	if err != nil {
-		g.counters.Refused.Add(1)
+		g.refused(transportWebSocket)
 		return err
 	}
 	if !g.admitConnection() {
-		return g.full(e)
+		return g.full(e, transportWebSocket)
 	}
 	w := &smallHijacker{ResponseWriter: e.Response().Writer}
 	ws, err := websocket.Accept(w, e.Request(), &websocket.AcceptOptions{
@@ -43,7 +43,7 @@ func (g *Gateway) upgrade(e echo.Context) error {
 	if err != nil {
 		g.open.Add(-1)
 		g.conns.Done()
-		g.counters.Refused.Add(1)
+		g.refused(transportWebSocket)
 		e.Response().Committed = true // Accept has answered
 		return nil
 	}
@@ -53,10 +53,16 @@ func (g *Gateway) upgrade(e echo.Context) error {
 }
 
 // full refuses a connection for now.
-func (g *Gateway) full(e echo.Context) error {
-	g.counters.Refused.Add(1)
+func (g *Gateway) full(e echo.Context, t transport) error {
+	g.refused(t)
 	e.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(1+rand.IntN(5))) //nolint:gosec // jitter
 	return wire.Errorf(wire.CodeOverloaded, "the gateway takes no more connections")
+}
+
+// refused counts a connection that was not taken.
+func (g *Gateway) refused(t transport) {
+	g.counters.Refused.Add(1)
+	g.tally.transports[t].refused.Add(1)
 }
 
 // originPatterns tells coder/websocket what guard has decided.

@@ -43,6 +43,7 @@ func (w *webSocket) readLoop() {
 		msg, err := readMessage(r, (*buf)[:0], limit)
 		switch {
 		case err == nil && kind == websocket.MessageText:
+			c.gateway.counters.BytesIn.Add(uint64(len(msg)))
 			w.handle(msg)
 		case err == nil:
 			c.lastRead.Store(c.flusher.clock())
@@ -179,6 +180,7 @@ func (w *webSocket) tick(f *flusher, silence int64) {
 	c, ping := w.conn, f.gateway.options.Ping
 	switch {
 	case silence > int64(2*ping):
+		c.why.CompareAndSwap(0, droppedSilent)
 		c.abort()
 	case silence > int64(ping) && f.pass > w.nextPing && c.deadline == 0:
 		// Spread, so that connections that were made together are not pinged together for ever.
