@@ -79,6 +79,8 @@ func (r *streamRequest) fromQuery(q *query) error {
 		c := wire.StreamChannel{Channel: name}
 		switch {
 		case !found:
+		case at == "":
+			q.fail(wire.CodeInvalidCursor, "channel: after @ there must be a cursor or a time")
 		case strings.ContainsAny(at, "T:"):
 			c.Since = at
 		default:

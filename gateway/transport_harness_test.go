@@ -29,6 +29,8 @@ type transport struct {
 type source interface {
 	// frames waits for the next ones. Its error is how the transport refused, or ended.
 	frames() ([]wire.Frame, error)
+	// composite is that of the last frames, "" where the transport has none.
+	composite() string
 	close()
 }
 
@@ -57,7 +59,8 @@ type feed struct {
 	session string
 	token   string
 	asked   []wire.StreamChannel
-	receive int // about the bytes that its socket takes before it reads; 0: the system's
+	resume  string // a composite to go on after, in place of cursors; "" for none
+	receive int    // about the bytes that its socket takes before it reads; 0: the system's
 	source  source
 	queue   []wire.Frame
 	at      positions
@@ -73,6 +76,11 @@ func (by transport) read(r *rig, user string, p *auth.Permissions, channels ...w
 func (by transport) readWith(r *rig, f *feed) *feed {
 	r.t.Helper()
 	f.t, f.rig, f.at = r.t, r, positionsOf(f.asked)
+	if f.resume != "" {
+		at, err := gateway.CursorsOf(f.resume, names(f.asked))
+		require.NoError(r.t, err)
+		f.at = at
+	}
 	if f.session == "" {
 		f.session = "s-" + f.user
 	}

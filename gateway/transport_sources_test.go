@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -50,6 +51,8 @@ func (s socketSource) frames() ([]wire.Frame, error) {
 	}
 }
 
+func (socketSource) composite() string { return "" }
+
 func (s socketSource) close() { _ = s.client.ws.CloseNow() }
 
 // sseEvent is one event of an event stream as it stands there.
@@ -72,7 +75,7 @@ type streamSource struct {
 
 // openStream opens an event stream; every other one by POST.
 func openStream(f *feed) source {
-	s := &streamSource{feed: f, client: smallClient(f.receive), at: positionsOf(f.asked)}
+	s := &streamSource{feed: f, client: smallClient(f.receive), at: maps.Clone(f.at)}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	late := time.AfterFunc(patience, cancel)
@@ -84,6 +87,9 @@ func openStream(f *feed) source {
 	}
 	require.NoError(f.t, err)
 	req.Header.Set("Authorization", "Bearer "+f.token)
+	if f.resume != "" {
+		req.Header.Set("Last-Event-ID", f.resume)
+	}
 	resp, err := s.client.Do(req)
 	require.NoError(f.t, err)
 	s.body = resp.Body
@@ -165,6 +171,8 @@ func readEvent(r *bufio.Reader) (e sseEvent, err error) {
 	}
 }
 
+func (s *streamSource) composite() string { return s.last }
+
 func (s *streamSource) close() {
 	s.cancel()
 	_ = s.body.Close()
@@ -241,8 +249,9 @@ type pollSource struct {
 	client  *http.Client
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	answers chan []wire.Frame
+	answers chan pollAnswer
 	err     error // set before answers is closed
+	last    string
 
 	// Owned by the goroutine.
 	at      positions
@@ -255,17 +264,18 @@ func openPolls(f *feed) source {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pollSource{
 		feed: f, client: smallClient(f.receive), cancel: cancel,
-		answers: make(chan []wire.Frame), at: positionsOf(f.asked), ask: f.asked,
+		answers: make(chan pollAnswer), at: maps.Clone(f.at), ask: f.asked, cursors: f.resume,
 	}
 	p.running.Go(func() {
 		defer close(p.answers)
 		for p.err == nil {
-			var frames []wire.Frame
-			if frames, p.err = p.poll(ctx); len(frames) == 0 {
+			var a pollAnswer
+			if a.frames, p.err = p.poll(ctx); len(a.frames) == 0 {
 				continue
 			}
+			a.next.Cursors = p.cursors
 			select {
-			case p.answers <- frames:
+			case p.answers <- a:
 			case <-ctx.Done():
 				return
 			}
@@ -280,11 +290,12 @@ func (p *pollSource) frames() ([]wire.Frame, error) {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
-	case frames, open := <-p.answers:
+	case a, open := <-p.answers:
 		if !open {
 			return nil, p.err
 		}
-		return frames, nil
+		p.last = a.next.Cursors
+		return a.frames, nil
 	case <-late.C:
 		return nil, errPatience
 	}
@@ -359,7 +370,11 @@ func (p *pollSource) do(ctx context.Context, wait int64) (pollAnswer, error) {
 		q.Set("wait_ms", strconv.FormatInt(wait, 10))
 		req, err = http.NewRequestWithContext(ctx, http.MethodGet, base+"?"+q.Encode(), nil)
 	} else {
-		body, _ := json.Marshal(wire.StreamRequest{Session: p.feed.session, Channels: p.ask, WaitMS: &wait})
+		ask := wire.StreamRequest{Session: p.feed.session, Channels: p.ask, WaitMS: &wait}
+		if p.polls == 1 {
+			ask.Cursors = p.cursors
+		}
+		body, _ := json.Marshal(ask)
 		req, err = http.NewRequestWithContext(ctx, http.MethodPost, base, bytes.NewReader(body))
 	}
 	if err != nil {
@@ -392,6 +407,8 @@ func (p *pollSource) resumed(frames []wire.Frame) (out []wire.Frame) {
 	}
 	return out
 }
+
+func (p *pollSource) composite() string { return p.last }
 
 func (p *pollSource) close() {
 	p.cancel()
