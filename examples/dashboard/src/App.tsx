@@ -3,7 +3,8 @@ import { useState, type ReactNode } from 'react';
 import { ChaosMenu } from './connection/ChaosMenu';
 import { ConnectionBadge } from './connection/ConnectionBadge';
 import { DeliveryBar } from './connection/DeliveryBar';
-import { SignIn, refused } from './connection/SignIn';
+import { SignIn } from './connection/SignIn';
+import { refused } from './connection/state';
 import { JobList } from './jobs/JobList';
 import { useJobs } from './jobs/useJobs';
 import { Workspace } from './matches/Workspace';
@@ -47,7 +48,7 @@ export function App(): ReactNode {
         // Who has begun to work on a job is not taken away from it by the next one.
         <div className="page" onPointerDownCapture={() => setChosen(job)} onKeyDownCapture={() => setChosen(job)}>
           <JobList jobs={jobs} known={known} refused={noList} chosen={job} choose={setChosen} />
-          <Workspace key={job} job={job} />
+          <Workspace key={job} job={job} waiting={!known && noList === null} />
         </div>
       )}
       <DeliveryBar />

@@ -1,12 +1,6 @@
-import type { TallywireError } from '@tallywire/client';
 import { useClient } from '@tallywire/client/react';
 import { useState, type ReactNode } from 'react';
 import { enterToken, forgetToken } from './identity';
-
-const CODES = new Set(['unauthorized', 'token_expired', 'token_revoked', 'token_failed']);
-
-/** Whether an error means that another token is needed. */
-export const refused = (error: TallywireError | null): boolean => error !== null && CODES.has(error.code);
 
 /** Shown where the gateway wants a token. */
 export function SignIn({ reason }: { reason: string }): ReactNode {

@@ -1,4 +1,4 @@
-import type { ConnectionStatus } from '@tallywire/client';
+import type { ConnectionStatus, TallywireError } from '@tallywire/client';
 
 export type Tone = 'good' | 'info' | 'warn' | 'bad' | 'idle';
 
@@ -13,6 +13,11 @@ const STALE_MS = 10_000;
 
 const TRANSPORT = { websocket: 'WebSocket', sse: 'event stream', poll: 'long polling' } as const;
 
+const REFUSED = new Set(['unauthorized', 'token_expired', 'token_revoked', 'token_failed']);
+
+/** Whether an error means that another token is needed. */
+export const refused = (error: TallywireError | null): boolean => error !== null && REFUSED.has(error.code);
+
 /** Says what is so, and no more than that. `since` is when the last connection was lost. */
 export function say(s: ConnectionStatus, since: number | null, online: boolean, now: number): Said {
   const latency = s.latencyMs === null ? '' : ` · ${Math.round(s.latencyMs)} ms`;
@@ -20,6 +25,7 @@ export function say(s: ConnectionStatus, since: number | null, online: boolean, 
   const asOf = since === null ? '' : `figures as of ${new Date(since).toLocaleTimeString('en-GB')}`;
   const left = s.retryAt === null ? 0 : Math.ceil((s.retryAt - now) / 1_000);
   const next = left > 0 ? `next attempt in ${left} s` : 'trying now';
+  if (refused(s.lastError)) return { tone: 'bad', title: 'Not let in', detail: 'another token is needed' };
   switch (s.status) {
     case 'live':
       if (s.transport === 'poll') return { tone: 'info', title: 'Polling', detail: `${via} · nothing is lost, some is later` };

@@ -16,6 +16,7 @@ const MOST_FACES = 5;
 
 interface Props {
   job: string | null;
+  waiting: boolean;
   view: TableView;
   people: People;
   open: string | null;
@@ -23,7 +24,7 @@ interface Props {
 }
 
 /** The matches of a job, to find one's way in. */
-export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNode {
+export function MatchPanel({ job, waiting, view, people, open, setOpen }: Props): ReactNode {
   const [filter, setFilter] = useState<Filter>('all');
   const [text, setText] = useState('');
   const [held, setHeld] = useState(false);
@@ -54,7 +55,7 @@ export function MatchPanel({ job, view, people, open, setOpen }: Props): ReactNo
       {order.ids.length > 0 ? (
         <MatchRows ids={order.ids} rows={view.rows} people={people} open={open} setOpen={setOpen} setHeld={setHeld} />
       ) : (
-        <Nothing job={job} view={view} filtered={filter !== 'all' || text !== ''} />
+        <Nothing loading={job === null ? waiting : !view.loaded} view={view} filtered={filter !== 'all' || text !== ''} />
       )}
       {order.waiting > 0 && (
         <button type="button" className="waiting" onClick={order.refresh}>
@@ -98,7 +99,7 @@ function Faces({ people, rows, show }: FacesProps): ReactNode {
   );
 }
 
-function Nothing({ job, view, filtered }: { job: string | null; view: TableView; filtered: boolean }): ReactNode {
+function Nothing({ loading, view, filtered }: { loading: boolean; view: TableView; filtered: boolean }): ReactNode {
   if (view.refused !== null) {
     return (
       <div className="empty">
@@ -109,7 +110,7 @@ function Nothing({ job, view, filtered }: { job: string | null; view: TableView;
       </div>
     );
   }
-  if (!view.loaded && job !== null) {
+  if (loading) {
     return (
       <div className="rows" aria-busy="true" aria-label="Matches are being loaded">
         {Array.from({ length: 9 }, (_, n) => (

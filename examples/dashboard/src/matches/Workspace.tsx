@@ -8,8 +8,8 @@ import { EMPTY, MatchTable } from './table';
 
 const NEVER = { listen: () => () => {}, get: () => EMPTY };
 
-/** Everything about one job: its figures, its matches, and the one match that is open. */
-export function Workspace({ job }: { job: string | null }): ReactNode {
+/** Everything about one job: its figures, its matches, and the one match that is open. `waiting`: which jobs there are is not known yet. */
+export function Workspace({ job, waiting }: { job: string | null; waiting: boolean }): ReactNode {
   const client = useClient();
   const table = useMemo(() => (job === null ? null : new MatchTable(client, job)), [client, job]);
   const view = useSyncExternalStore((table ?? NEVER).listen, (table ?? NEVER).get);
@@ -23,7 +23,7 @@ export function Workspace({ job }: { job: string | null }): ReactNode {
   return (
     <main className="workspace" id="main" tabIndex={-1} data-detail={match !== undefined}>
       <MetricStrip job={job} counts={view.counts} />
-      <MatchPanel job={job} view={view} people={people} open={open} setOpen={setOpen} />
+      <MatchPanel job={job} waiting={waiting} view={view} people={people} open={open} setOpen={setOpen} />
       {match && table && <Detail key={match.id} match={match} channel={table.channel} people={people} close={close} />}
     </main>
   );

@@ -27,7 +27,7 @@ export function MetricStrip({ job, counts }: { job: string | null; counts: Count
             ))}
           </ul>
         )}
-        <p className="sub">{counts.proposed === 0 ? 'Nothing to decide' : `${integer(counts.proposed)} to decide`}</p>
+        {job !== null && <p className="sub">{counts.proposed === 0 ? 'Nothing to decide' : `${integer(counts.proposed)} to decide`}</p>}
       </div>
     </section>
   );
