@@ -3,7 +3,7 @@ import { refusal, TallywireError } from './error.js';
 import type { ClientFrame, ServerFrame } from './frame.js';
 import { position } from './cursor.js';
 import type { EventInput, Published, PublishOptions } from './types/index.js';
-import { randomName } from './settings.js';
+import { randomName } from './random.js';
 
 /** Publishes that wait for an answer, and signals. */
 export interface Calls {

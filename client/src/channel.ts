@@ -3,9 +3,6 @@ import type { Position } from './cursor.js';
 import { upTo } from './cursor.js';
 import type { Listener } from './listener.js';
 
-/** Why a channel is not asked for. */
-export type Refusal = 'until-reconnect' | 'for-good';
-
 /** A channel that is followed, with those who listen. */
 export interface Channel {
   readonly name: string;
@@ -21,7 +18,8 @@ export interface Channel {
   /** The owner could not resume from there and owes a `reset`. */
   owed: Position | undefined;
   head: Position | undefined;
-  refused: Refusal | undefined;
+  /** It is not asked for: until another token or connection, or for good. */
+  refused: boolean | 'for-good';
   /** Failures in a row, and when it was last taken up. */
   failures: number;
   began: number;
@@ -39,7 +37,7 @@ export function channel(name: string): Channel {
     at: undefined,
     owed: undefined,
     head: undefined,
-    refused: undefined,
+    refused: false,
     failures: 0,
     began: 0,
     retry: undefined,
@@ -61,20 +59,21 @@ export function earliest(ch: Channel): Position | undefined {
  */
 export type Verdict = 'deliver' | 'duplicate' | 'violation';
 
+/** Judges an advance to c from where somebody was. */
+function judge(c: Position, from: Position | undefined): Verdict {
+  if (!from || c.offset <= from.offset) return !from || upTo(c, from) ? 'duplicate' : 'violation';
+  return c.stamp > from.stamp ? 'deliver' : 'violation';
+}
+
 /** Judges an advance by n entries from what the connection sent last: offset = last + 1 + skipped. */
-export function judge(ch: Channel, c: Position, n: number): Verdict {
-  const { at } = ch;
-  if (!at || ch.owed) return 'violation';
-  if (c.offset <= at.offset) return upTo(c, at) ? 'duplicate' : 'violation';
-  return c.offset - at.offset === n && c.stamp > at.stamp ? 'deliver' : 'violation';
+export function judgeOf(ch: Channel, c: Position, n: number): Verdict {
+  const verdict = judge(c, ch.at);
+  return !ch.at || ch.owed || (verdict === 'deliver' && c.offset - ch.at.offset !== n) ? 'violation' : verdict;
 }
 
 /** Judges an advance for one listener, who may be ahead of the connection, or not know where it is. */
 export function judgeFor(l: Listener, c: Position): Verdict {
-  const { pos } = l;
-  if (!pos) return 'duplicate';
-  if (c.offset <= pos.offset) return upTo(c, pos) ? 'duplicate' : 'violation';
-  return c.stamp > pos.stamp ? 'deliver' : 'violation';
+  return judge(c, l.pos);
 }
 
 /**

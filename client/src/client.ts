@@ -4,7 +4,7 @@ import { TallywireError } from './error.js';
 import type { EventMap } from './events/index.js';
 import type { Listener } from './listener.js';
 import { stateOf } from './listener.js';
-import { presenceHandle } from './handle.js';
+import { presenceHandle } from './presence/handle.js';
 import { settings } from './settings.js';
 import { canShare, share } from './share.js';
 import { listeners } from './store.js';

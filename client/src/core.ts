@@ -10,11 +10,8 @@ import { dispatcher } from './dispatcher.js';
 import { refusal, TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
 import { stateOf } from './listener.js';
-import type { Roster } from './members.js';
-import { roster } from './members.js';
 import { persist } from './persist.js';
-import type { Stays } from './presence.js';
-import { stays } from './presence.js';
+import type { Presence } from './presence/index.js';
 import type { Settings } from './settings.js';
 import type { Listeners } from './store.js';
 import { listeners } from './store.js';
@@ -27,7 +24,6 @@ export interface Core {
   readonly connection: Connection;
   readonly subs: Subscriptions;
   readonly calls: Calls;
-  readonly stays: Stays;
   readonly onStatus: Listeners;
   readonly onError: Listeners<[TallywireError]>;
   getStatus(): ConnectionStatus;
@@ -35,17 +31,17 @@ export interface Core {
   start(): void;
   connect(): Promise<void>;
   close(): Promise<void>;
-  /** The members of a channel as far as they are known. */
-  members(channel: string): Members;
-  /** The same for who follows them; it is kept while somebody does. */
-  roster(channel: string): Roster;
+  /** Loads what presence takes, and connects. */
+  presence(): Promise<Presence>;
+  /** The same, if that has begun. */
+  loaded(): Promise<Presence> | undefined;
+  members(channel: string): Members | undefined;
   /** A cursor from before a reload. */
   saved(channel: string): string | undefined;
+  report(error: TallywireError): void;
   /** Reports what a listener threw. */
   thrown(cause: unknown): void;
 }
-
-const NOBODY: Members = { known: false, count: 0, sessions: 0, members: [], stale: true, error: undefined };
 
 export function assemble(s: Settings): Core {
   const onError = listeners<[TallywireError]>((cause) => {
@@ -58,10 +54,12 @@ export function assemble(s: Settings): Core {
   const thrown = (cause: unknown) =>
     report(new TallywireError('handler_failed', `a listener failed: ${String(cause)}`, { cause }));
   const onStatus = listeners(thrown);
-  const rosters = new Map<string, Roster>();
+  let together: Presence | undefined;
+  let loading: Promise<Presence> | undefined;
   const cursors = persist(s.storage, s.shareKey);
   const dirty = new Set<Channel>();
   let ids = 0;
+  let closed = false;
   let status: ConnectionStatus = {
     status: 'idle',
     transport: null,
@@ -99,7 +97,7 @@ export function assemble(s: Settings): Core {
     for (const ch of all) {
       const live = ch.owner !== null;
       cursors.write(ch);
-      rosters.get(ch.name)?.follow(live);
+      together?.changed(ch);
       for (const l of ch.listeners) {
         const before = l.state;
         if (stateOf(l, live, ch.head) !== before) l.changed.call();
@@ -112,17 +110,35 @@ export function assemble(s: Settings): Core {
     lingerMs: s.lingerMs,
     id,
     backoff: wait,
-    present: (channel) => presence.has(channel),
+    present: (channel) => together?.stays.has(channel) ?? false,
     changed,
-    dropped: (channel) => void rosters.delete(channel),
+    dropped: (channel) => together?.dropped(channel),
   });
   const publishes = calls({ current, limit: s.queue, id, backoff: wait, report });
-  const presence = stays({ current, id, backoff: wait, left: (channel) => subs.release(channel) });
-  const channels = deliver({ subs, changed, report, members: (ch, f) => membersFrame(ch.name, f) });
+  const channels = deliver({ subs, changed, report, members: (f) => together?.frame(f) });
 
-  function membersFrame(channel: string, f: ServerFrame): void {
-    if (f.type === 'error' && f.code === 'forbidden') presence.refused(f);
-    rosters.get(channel)?.frame(f);
+  function presence(): Promise<Presence> {
+    conn.start();
+    loading ??= import('./presence/index.js').then(
+      (m) => {
+        together ??= m.presence({
+          current,
+          id,
+          backoff: wait,
+          left: (channel) => subs.release(channel),
+          watch: (channel) => subs.watch(channel),
+          live: (channel) => !!subs.channels.get(channel)?.owner,
+          thrown,
+        });
+        if (closed) together.stays.close();
+        return together;
+      },
+      (cause: unknown) => {
+        loading = undefined;
+        throw new TallywireError('network', 'presence cannot be loaded', { retry: true, cause });
+      },
+    );
+    return loading;
   }
 
   const queue = dispatcher<{ c: Conn; f: ServerFrame }>(
@@ -156,13 +172,13 @@ export function assemble(s: Settings): Core {
     if (f.type === 'refreshed') subs.forgive();
     if (/^(moving|degraded|refreshed|unsubscribed|pong)$/.test(f.type)) return true;
     if (f.id === undefined) return false;
-    return publishes.answer(f) || presence.answer(f) || [...rosters.values()].some((r) => r.page(f));
+    return publishes.answer(f) || (together?.answer(f) ?? false);
   }
 
   const conn: Connection = connection(s, setStatus, {
     opening: (c) => subs.askAll(c),
     attached(c) {
-      presence.attached(c);
+      together?.stays.attached(c);
       subs.forgive();
       subs.askAll(c);
       publishes.attached(c);
@@ -170,7 +186,7 @@ export function assemble(s: Settings): Core {
     frames,
     lost(c) {
       subs.lost(c);
-      if (!current()) presence.lost();
+      if (!current()) together?.stays.lost();
     },
     owes: (c) => subs.owes(c),
     id,
@@ -181,7 +197,9 @@ export function assemble(s: Settings): Core {
     connection: conn,
     subs,
     calls: publishes,
-    stays: presence,
+    presence,
+    loaded: () => loading,
+    report,
     onStatus,
     onError,
     thrown,
@@ -200,21 +218,14 @@ export function assemble(s: Settings): Core {
         conn.start();
         look();
       }),
+    members: (channel) => together?.members(channel),
     async close() {
       conn.close();
       queue.clear();
       subs.close();
       publishes.close();
-      presence.close();
-    },
-    members: (channel) => rosters.get(channel)?.snapshot() ?? NOBODY,
-    roster(channel) {
-      let r = rosters.get(channel);
-      if (!r) {
-        r = roster(channel, { id, report: thrown, send: (f) => current()?.link.send([f]) });
-        rosters.set(channel, r);
-      }
-      return r;
+      closed = true;
+      together?.stays.close();
     },
   };
 }

@@ -12,7 +12,7 @@ export function position(cursor: unknown): Position | undefined {
   if (cursor === '0') return { cursor, offset: 1, stamp: 0 };
   if (typeof cursor !== 'string') return undefined;
   const m = /^(\d{1,16})-(\d{1,16})$/.exec(cursor);
-  return m ? { cursor, offset: Math.max(Number(m[1]), 1), stamp: Number(m[2]) } : undefined;
+  return m ? { cursor, offset: Number(m[1]) || 1, stamp: Number(m[2]) } : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Channel } from './channel.js';
-import { concerned, judge, judgeFor } from './channel.js';
+import { concerned, judgeFor, judgeOf } from './channel.js';
 import type { Conn } from './conn.js';
 import { position } from './cursor.js';
 import { refusal, TallywireError } from './error.js';
@@ -22,7 +22,7 @@ export interface DeliverNeeds {
   changed(ch: Channel): void;
   report(error: TallywireError): void;
   /** The connection says who the members are, or what changes about them. */
-  members(ch: Channel, f: ServerFrame): void;
+  members(f: ServerFrame): void;
 }
 
 /** Refusals that no other connection or token changes. */
@@ -78,7 +78,7 @@ export function deliver(n: DeliverNeeds): Deliver {
   function advance(c: Conn, ch: Channel, f: ServerFrame): void {
     const at = position(f.cursor);
     const n1 = (f.skipped ?? 0) + (f.type === 'event' ? 1 : 0);
-    const verdict = at && judge(ch, at, n1);
+    const verdict = at && judgeOf(ch, at, n1);
     if (verdict === 'duplicate') return;
     const all = [...ch.listeners];
     const last = ch.at;
@@ -111,7 +111,7 @@ export function deliver(n: DeliverNeeds): Deliver {
     ch.owed = undefined;
     if (forbidden) {
       ch.owner = null;
-      ch.refused = 'until-reconnect';
+      ch.refused = true;
     } else {
       ch.at = at;
       ch.head = head;
@@ -128,7 +128,7 @@ export function deliver(n: DeliverNeeds): Deliver {
 
   /** An error about a channel: of its request, or of the subscription. */
   function failed(c: Conn, ch: Channel, f: ServerFrame): void {
-    if (f.path?.startsWith('/presence') && f.id === undefined) return n.members(ch, f);
+    if (f.path?.startsWith('/presence') && f.id === undefined) return n.members(f);
     const ask = c.asks.get(ch.name);
     if (f.id === undefined ? ch.owner !== c : !ask || ask.id !== f.id) return;
     const error = refusal(f);
@@ -137,7 +137,7 @@ export function deliver(n: DeliverNeeds): Deliver {
     else {
       c.asks.delete(ch.name);
       ch.owner = null;
-      ch.refused = FOR_GOOD.test(error.code) ? 'for-good' : 'until-reconnect';
+      ch.refused = FOR_GOOD.test(error.code) ? 'for-good' : true;
     }
     const unheard = [...ch.listeners].filter((l) => {
       if (!retry) l.error = error;
@@ -148,7 +148,7 @@ export function deliver(n: DeliverNeeds): Deliver {
       return !heard;
     });
     if (unheard.length > 0 || ch.listeners.size === 0) n.report(error);
-    if (ch.watchers > 0 && !retry) n.members(ch, f);
+    if (ch.watchers > 0 && !retry) n.members(f);
     n.changed(ch);
   }
 
@@ -165,7 +165,7 @@ export function deliver(n: DeliverNeeds): Deliver {
       if (f.type === 'subscribed') subscribed(c, ch, f);
       else if (f.type === 'error') failed(c, ch, f);
       // Who is present is told of the members whether or not the channel is subscribed there yet.
-      else if (f.type === 'members' || f.type === 'member') n.members(ch, f);
+      else if (f.type === 'members' || f.type === 'member') n.members(f);
       else if (ch.owner !== c) return true;
       else if (f.type === 'event' || f.type === 'skip') advance(c, ch, f);
       else if (f.type === 'reset') reset(ch, f);

@@ -38,36 +38,28 @@ export interface ErrorDetails {
 /** Everything that the package throws, rejects with or reports. `code` is stable; `message` is for people. */
 export class TallywireError extends Error {
   override readonly name = 'TallywireError';
-  readonly code: ClientErrorCode | (string & {});
-  readonly retry: boolean;
-  readonly channel: string | undefined;
-  readonly path: string | undefined;
-  readonly status: number | undefined;
-  readonly retryAfterMs: number | undefined;
+  declare readonly code: ClientErrorCode | (string & {});
+  declare readonly retry: boolean;
+  declare readonly channel: string | undefined;
+  declare readonly path: string | undefined;
+  declare readonly status: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
 
-  constructor(code: ClientErrorCode | (string & {}), message: string, d: ErrorDetails = {}) {
-    super(message, d.cause === undefined ? undefined : { cause: d.cause });
-    this.code = code;
-    this.retry = d.retry ?? false;
-    this.channel = d.channel;
-    this.path = d.path;
-    this.status = d.status;
-    this.retryAfterMs = d.retryAfterMs;
+  constructor(code: ClientErrorCode | (string & {}), message: string, { cause, ...details }: ErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    Object.assign(this, { retry: false }, details, { code });
   }
 }
 
+/** What a frame or a problem says about an error. */
+export type Refusal = Pick<ErrorDetails, 'retry' | 'channel' | 'path'> & { readonly code?: string; readonly message?: string };
+
 /** The error that a frame, or a problem over HTTP, tells. */
 export function refusal(
-  f: { code?: unknown; message?: unknown; detail?: unknown; retry?: unknown; channel?: unknown; path?: unknown },
-  more: ErrorDetails = {},
+  { code = 'bad_answer', message, retry = false, channel, path }: Refusal,
+  more?: ErrorDetails,
 ): TallywireError {
-  const text = (v: unknown) => (typeof v === 'string' ? v : undefined);
-  return new TallywireError(text(f.code) ?? 'bad_answer', text(f.message) ?? text(f.detail) ?? 'no reason given', {
-    retry: f.retry === true,
-    channel: text(f.channel),
-    path: text(f.path),
-    ...more,
-  });
+  return new TallywireError(code, message ?? code, { retry, channel, path, ...more });
 }
 
 /** Reports whether only another token helps. */

@@ -6,19 +6,15 @@ const text = (v: unknown) => (typeof v === 'string' ? v : undefined);
 
 /** The event of a frame, for a listener who has missed `skipped` before it. */
 export function eventOf(f: ServerFrame, at: Position, skipped: number): ChannelEvent {
-  const channel = f.channel ?? '';
-  const e = f.event ?? { type: '' };
+  const s = signalOf(f);
+  const { channel, attributes: e } = s;
   return {
-    channel,
+    ...s,
     cursor: at.cursor,
     skipped,
-    type: String(e.type),
-    data: e['data'],
     id: text(e['id']) ?? `${channel}/${at.cursor}`,
-    source: text(e['source']) ?? channel,
-    subject: text(e['subject']),
+    source: s.source ?? channel,
     time: text(e['time']) ?? new Date(at.stamp / 1000).toISOString(),
-    attributes: e,
   };
 }
 

@@ -14,15 +14,13 @@ export function onMoments(listener: (moment: Moment) => void): () => void {
   const visible = () => {
     if (doc?.visibilityState === 'visible') wake();
   };
-  const all: [EventTarget | undefined, string, () => void][] = [
-    [page as EventTarget, 'online', wake],
-    [page as EventTarget, 'pageshow', wake],
-    [page as EventTarget, 'offline', offline],
-    [doc, 'visibilitychange', visible],
-    [doc, 'resume', wake],
-  ];
-  for (const [target, name, fn] of all) target?.addEventListener?.(name, fn);
-  return () => {
-    for (const [target, name, fn] of all) target?.removeEventListener?.(name, fn);
+  const each = (method: 'addEventListener' | 'removeEventListener') => {
+    page[method]?.('online', wake);
+    page[method]?.('pageshow', wake);
+    page[method]?.('offline', offline);
+    doc?.[method]('visibilitychange', visible);
+    doc?.[method]('resume', wake);
   };
+  each('addEventListener');
+  return () => each('removeEventListener');
 }

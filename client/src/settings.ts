@@ -1,4 +1,5 @@
 import { TallywireError } from './error.js';
+import { randomName } from './random.js';
 import type { Link, LinkHandler, OpenLink } from './transport/link.js';
 import { openWebSocket } from './transport/websocket.js';
 import type { ClientOptions, CursorStorage, TokenSource, TransportName, WebSocketConstructor } from './types/index.js';
@@ -33,41 +34,44 @@ const LOAD: Record<TransportName, () => Promise<OpenLink>> = {
   poll: async () => (await fallback()).openPoll,
 };
 
-/** A name that nobody else has. randomUUID is missing on pages without TLS. */
-export function randomName(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, '0')).join('');
-}
-
 /** Checks options and fills what is left out. */
 export function settings(o: ClientOptions): Settings {
+  const { fetch, WebSocket } = globalThis;
+  const {
+    token,
+    session = randomName(),
+    transports = ['websocket', 'sse', 'poll'],
+    backoff: { minMs = 250, maxMs = 20_000 } = {},
+    connectTimeoutMs: timeoutMs = 10_000,
+    offlineQueue: queue = 1_000,
+    lingerMs = 1_000,
+    persist,
+  } = o;
   const base = baseOf(o.url);
-  const session = o.session ?? randomName();
-  // A session that was named may have sent commands before: the gateway says which number comes next.
-  const commands: { seq: number | undefined } = { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER };
-  const timeoutMs = o.connectTimeoutMs ?? 10_000;
   const link = {
     base,
     session,
-    commands,
     timeoutMs,
-    fetch: o.fetch ?? globalThis.fetch?.bind(globalThis),
-    WebSocket: o.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined),
+    fetch: o.fetch ?? fetch?.bind(globalThis),
+    WebSocket: o.WebSocket ?? (WebSocket as WebSocketConstructor | undefined),
+    // A session that was named may have sent commands before: the gateway says which number comes next.
+    commands: { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER },
   };
   return {
     base,
+    token,
     session,
+    transports: [...transports],
+    minMs,
+    maxMs,
     timeoutMs,
-    token: o.token,
-    transports: [...(o.transports ?? (['websocket', 'sse', 'poll'] as const))],
-    minMs: o.backoff?.minMs ?? 250,
-    maxMs: o.backoff?.maxMs ?? 20_000,
-    queue: o.offlineQueue ?? 1_000,
-    lingerMs: o.lingerMs ?? 1_000,
+    queue,
+    lingerMs,
     shareKey: o.shareKey ?? base,
-    storage: o.persist === 'session' ? sessionStorageOf() : o.persist,
+    storage: persist === 'session' ? sessionStorageOf() : persist,
     async load(name) {
       const open = await LOAD[name]();
-      return (token, on) => open({ ...link, token }, on);
+      return (fresh, on) => open({ ...link, token: fresh }, on);
     },
   };
 }

@@ -131,7 +131,7 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
       // It joins what is followed already when it begins there or later.
       const joins = pending(ch) ? now && !l.pos : ch.owner && l.pos && ch.at && ch.at.offset <= l.pos.offset;
       if (ch.refused || !joins) {
-        ch.refused = undefined;
+        ch.refused = false;
         ask(ch);
       }
       return ch;
@@ -144,7 +144,7 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
       const ch = get(name);
       ch.watchers++;
       if (ch.refused || !ch.presence || !(ch.owner || pending(ch))) {
-        ch.refused = undefined;
+        ch.refused = false;
         ask(ch);
       }
       return () => {
@@ -181,8 +181,8 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
     },
     forgive() {
       for (const ch of channels.values()) {
-        if (ch.refused !== 'until-reconnect') continue;
-        ch.refused = undefined;
+        if (ch.refused !== true) continue;
+        ch.refused = false;
         ask(ch);
       }
     },

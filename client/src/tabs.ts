@@ -1,7 +1,7 @@
 import { TallywireError } from './error.js';
 import type { ChannelRequest, ClientFrame, ServerFrame } from './frame.js';
 import { guest, type Guest } from './guest.js';
-import { randomName } from './settings.js';
+import { randomName } from './random.js';
 import type { Link, LinkHandler } from './transport/link.js';
 import type { Client, TransportName } from './types/index.js';
 

@@ -78,7 +78,7 @@ async function problem(answer: Response): Promise<TallywireError> {
   }
   const { status } = answer;
   return refusal(
-    { detail: `status ${status}`, ...details },
+    { message: `status ${status}`, ...(typeof details['detail'] === 'string' && { message: details['detail'] }), ...details },
     {
       status,
       retryAfterMs: retryAfterMs(answer.headers),

@@ -1,5 +1,7 @@
 import { afterEach, vi } from 'vitest';
-import '../../src/transport/fallback.js'; // loaded before the clock is a fake one
+// Loaded before the clock is a fake one.
+import '../../src/presence/index.js';
+import '../../src/transport/fallback.js';
 import type { ChannelEvent, Client, ClientOptions, ConnectionStatus, TallywireError } from '../../src/index.js';
 import { createClient } from '../../src/index.js';
 import type { TestServer, TestServerOptions } from '../../src/testing/index.js';

@@ -1,0 +1,74 @@
+import type { Channel } from '../channel.js';
+import type { Conn } from '../conn.js';
+import type { ClientFrame, ServerFrame } from '../frame.js';
+import type { Members } from '../types/index.js';
+import type { Roster } from './roster.js';
+import { roster } from './roster.js';
+import type { Stays } from './stays.js';
+import { stays } from './stays.js';
+
+/** Presence and members: a part of the client that is loaded when it is first used. */
+export interface Presence {
+  readonly stays: Stays;
+  /** The members of a channel as far as they are known. */
+  members(channel: string): Members | undefined;
+  /** Follows the members of a channel; returns its undo. */
+  follow(channel: string, listener: () => void): () => void;
+  /** Takes an answer; false where the frame is none. */
+  answer(f: ServerFrame): boolean;
+  /** Takes a channel's frame about members. */
+  frame(f: ServerFrame): void;
+  /** A channel has got, or lost, its connection. */
+  changed(ch: Channel): void;
+  /** A channel is not followed any more. */
+  dropped(channel: string): void;
+}
+
+/** What presence needs to know of the rest. */
+export interface PresenceNeeds {
+  current(): Conn | null;
+  id(): number;
+  backoff(failures: number): number;
+  /** The session is not present there any more. */
+  left(channel: string): void;
+  /** Has the members of a channel followed; returns its undo. */
+  watch(channel: string): () => void;
+  /** Whether a connection feeds the channel. */
+  live(channel: string): boolean;
+  thrown(cause: unknown): void;
+}
+
+export function presence(n: PresenceNeeds): Presence {
+  const rosters = new Map<string, Roster>();
+  const all = stays(n);
+
+  function rosterOf(channel: string): Roster {
+    let r = rosters.get(channel);
+    if (!r) {
+      r = roster(channel, { id: () => n.id(), report: n.thrown, send: (f: ClientFrame) => n.current()?.link.send([f]) });
+      r.follow(n.live(channel));
+      rosters.set(channel, r);
+    }
+    return r;
+  }
+
+  return {
+    stays: all,
+    members: (channel) => rosters.get(channel)?.snapshot(),
+    follow(channel, listener) {
+      const unlisten = rosterOf(channel).changed.add(listener);
+      const unwatch = n.watch(channel);
+      return () => {
+        unlisten();
+        unwatch();
+      };
+    },
+    answer: (f) => all.answer(f) || [...rosters.values()].some((r) => r.page(f)),
+    frame(f) {
+      if (f.type === 'error' && f.code === 'forbidden') all.refused(f);
+      rosters.get(f.channel ?? '')?.frame(f);
+    },
+    changed: (ch) => rosters.get(ch.name)?.follow(ch.owner !== null),
+    dropped: (channel) => void rosters.delete(channel),
+  };
+}
