@@ -60,10 +60,20 @@ func ids(n int) []string {
 	return all
 }
 
-// empty waits until the inbox is empty. In a bubble, time passes while it waits.
+// empty waits until the inbox is empty, by the clock of the bubble.
 func empty(t require.TestingT, m *memory, patience time.Duration) {
-	for end := time.Now().Add(patience); m.left() > 0; time.Sleep(10 * time.Millisecond) {
-		require.True(t, time.Now().Before(end), "%d entries are left after %s", m.left(), patience)
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		left, removed := m.left()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-removed:
+		case <-end.C:
+			require.FailNow(t, "not empty", "%d entries are left after %s", left, patience)
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type memory struct {
 	taken   map[string]bool // pending
 	n       int
 	added   chan struct{} // closed by the next add
+	removed chan struct{} // closed by the next Done
 	// faults says what happens to the next calls; nil for nothing.
 	faults func(call string) fault
 }
@@ -38,7 +39,7 @@ const (
 var errFault = errors.New("the store is away")
 
 func newMemory() *memory {
-	return &memory{entries: map[string]inbox.Entry{}, taken: map[string]bool{}, added: make(chan struct{})}
+	return &memory{entries: map[string]inbox.Entry{}, taken: map[string]bool{}, added: make(chan struct{}), removed: make(chan struct{})}
 }
 
 // add adds an entry.
@@ -53,10 +54,11 @@ func (m *memory) add(channel, event string) {
 	m.added = make(chan struct{})
 }
 
-func (m *memory) left() int {
+// left returns how many entries there are, and what is closed when some have been removed.
+func (m *memory) left() (int, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.entries)
+	return len(m.entries), m.removed
 }
 
 // call does f, unless a fault is due.
@@ -164,6 +166,8 @@ func (m *memory) Done(ctx context.Context, ids []string) error {
 			delete(m.entries, id)
 			delete(m.taken, id)
 		}
+		close(m.removed)
+		m.removed = make(chan struct{})
 		m.order = slices.DeleteFunc(m.order, func(id string) bool { _, there := m.entries[id]; return !there })
 		return nil
 	})
