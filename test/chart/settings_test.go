@@ -83,6 +83,7 @@ func TestEverySettingHasAValue(t *testing.T) {
 		"redis":       "in the environment: it may hold a password",
 		"auth-secret": "in the environment, from a Secret",
 		"demo":        "not in a cluster",
+		"demo-page":   "not in a cluster",
 		"gateway-id":  "the pod's name and a random part, by default",
 	}
 	written, passed := written(t), passed(t)

@@ -12,6 +12,7 @@ type Serve struct {
 	Config      string `meta:"" type:"path" placeholder:"FILE" help:"YAML file with settings; its keys are the names of these flags, and namespaces."`
 	PrintConfig bool   `meta:"" help:"Print the settings in effect, with where each came from, and exit."`
 
+	DemoPage bool `negatable:"" group:"mode" help:"/ shows the demonstration that another gateway of the same store runs."`
 	Demo     bool `negatable:"" group:"mode" help:"Everybody may connect, a demonstration job runs, and / shows it. Listens on 127.0.0.1 unless --listen says otherwise."`
 	Insecure bool `negatable:"" group:"mode" help:"Run without any key: everybody may connect, read and publish."`
 
@@ -74,7 +75,7 @@ func (s *Serve) Complete() {
 	}
 	set(&s.Listen, ":8080", "127.0.0.1:8080")
 	set(&s.LogFormat, "json", "console")
-	if s.Demo {
+	if s.Demo || s.DemoPage {
 		s.demoNamespaces()
 	}
 }

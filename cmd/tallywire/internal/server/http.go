@@ -69,7 +69,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 
 // publicHandler is the gateway, and in a demonstration the page that shows it.
 func (s *Server) publicHandler() http.Handler {
-	if !s.settings.Demo {
+	if !s.settings.Demo && !s.settings.DemoPage {
 		return s.gateway.Handler()
 	}
 	mux := http.NewServeMux()
