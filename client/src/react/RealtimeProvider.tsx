@@ -18,7 +18,7 @@ export type RealtimeProviderProps<M = Events> = { children?: ReactNode } & (
  */
 export function RealtimeProvider<M = Events>({ client, options, children }: RealtimeProviderProps<M>): ReactNode {
   return client ? (
-    <RealtimeContext.Provider value={client as unknown as Client<Events>}>{children}</RealtimeContext.Provider>
+    <RealtimeContext.Provider value={client}>{children}</RealtimeContext.Provider>
   ) : (
     <OwnClient options={options}>{children}</OwnClient>
   );

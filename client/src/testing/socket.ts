@@ -5,8 +5,6 @@ import { ServerSocket } from './connection.js';
 /** How long a browser waits for the other side's goodbye. */
 const closeTimeoutMs = 10_000;
 
-type Handler = ((event: never) => void) | null;
-
 /** What the handlers of a {@link TestWebSocket} are given. */
 interface SocketEvent {
   readonly type: 'open' | 'message' | 'error' | 'close';
@@ -27,10 +25,10 @@ export class TestWebSocket {
   readonly OPEN = 1;
   readonly CLOSING = 2;
   readonly CLOSED = 3;
-  onopen: Handler = null;
-  onmessage: Handler = null;
-  onerror: Handler = null;
-  onclose: Handler = null;
+  onopen: ((event: never) => void) | null = null;
+  onmessage: ((event: never) => void) | null = null;
+  onerror: ((event: never) => void) | null = null;
+  onclose: ((event: never) => void) | null = null;
   binaryType = 'blob';
   readonly bufferedAmount = 0;
   readonly extensions = '';

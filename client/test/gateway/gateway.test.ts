@@ -2,7 +2,6 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Client, ClientOptions, TallywireError } from '../../src/index.js';
 import { createClient } from '../../src/index.js';
-import type { WebSocketConstructor } from '../../src/index.js';
 import { startGateway, startGatewayAt, startRedis, token } from './process.js';
 import { startProxy } from './proxy.js';
 
@@ -17,7 +16,7 @@ function client(url: string, options: Partial<ClientOptions> = {}): { c: Client<
   const c = createClient<Record<string, unknown>>({
     url,
     token: token(),
-    WebSocket: WebSocket as unknown as WebSocketConstructor,
+    WebSocket,
     backoff: { minMs: 20, maxMs: 500 },
     ...options,
   });

@@ -148,7 +148,7 @@ describe('useWebSocketIntegration', () => {
   let it_: Integration<unknown> | undefined;
   function Part<T>({ options, reads }: { options?: IntegrationOptions<T>; reads?: (i: Integration<T>) => ReactNode }): ReactNode {
     const integration = useWebSocketIntegration<T>(options);
-    it_ = integration as Integration<unknown>;
+    it_ = integration;
     return reads?.(integration) ?? null;
   }
 

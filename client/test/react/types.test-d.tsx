@@ -55,7 +55,7 @@ test('selections', () => {
   expectTypeOf(useJobProgress('1', { select: (j) => j.percent ?? 0 })).toEqualTypeOf<number>();
   expectTypeOf(useMembers<{ row: number }>('c')).toEqualTypeOf<Members<{ row: number }>>();
   expectTypeOf(useNotifications({ select: (l) => l.unread }).notifications).toEqualTypeOf<number>();
-  const { value, publish } = useWebSocketIntegration({ channels: ['c'], select: (e, before: number = 0) => before + Number(e.skipped) });
+  const { value, publish } = useWebSocketIntegration({ channels: ['c'], select: (e, before: number = 0) => before + e.skipped });
   expectTypeOf(value).toEqualTypeOf<number | undefined>();
   // @ts-expect-error there is no such data
   void publish('c', { type: 'job.failed', data: { job_id: '1' } });
