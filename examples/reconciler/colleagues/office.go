@@ -29,7 +29,7 @@ type Options struct {
 	Publisher reconcile.Publisher
 	// People are who is there; nil means four.
 	People []Person
-	// Look is about how long somebody looks at one match; 0 means 5 seconds.
+	// Look is about how long somebody looks at one match; 0 means 12 seconds.
 	Look time.Duration
 }
 
@@ -40,7 +40,7 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	if o.Look == 0 {
-		o.Look = 5 * time.Second
+		o.Look = 12 * time.Second
 	}
 	return o
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -33,8 +34,9 @@ const (
 	overlapAfter = 0.3
 	// smallMovements is the size of the job that runs beside another.
 	smallMovements = 1_100
-	// backlogSpeed is how many times faster the first job is.
-	backlogSpeed = 20
+	// backlogMovements is the size of the first job, backlogSpeed how many times faster it is.
+	backlogMovements = 1_500
+	backlogSpeed     = 20
 )
 
 // Demo runs jobs on the bundled ledgers. A quick one comes first, so that there is something to work on.
@@ -59,9 +61,7 @@ func Demo(ctx context.Context, p Publisher, o DemoOptions) error {
 		return err
 	}
 	d.jobs = -1
-	backlog := d.small("Branch accounts, May")
-	backlog.Rate *= backlogSpeed
-	d.attempt(ctx, backlog)
+	d.attempt(ctx, d.backlog())
 	for round := 0; o.Rounds == 0 || round < o.Rounds; round++ {
 		d.round(ctx, round)
 		if sleep(ctx, o.Pause) != nil {
@@ -131,7 +131,23 @@ func (d *demo) overlap() time.Duration {
 // small is a job on smaller ledgers, others each time.
 func (d *demo) small(name string) Options {
 	c := ledgers.Default()
-	c.Seed, c.Movements, c.BadLines = c.Seed+uint64(d.jobs), smallMovements, 2 //nolint:gosec // a count
+	c.Movements, c.BadLines = smallMovements, 2
+	return d.generated(name, c)
+}
+
+// backlog is a quick job that leaves more than usual for people to decide.
+func (d *demo) backlog() Options {
+	c := ledgers.Default()
+	c.Movements, c.BadLines, c.Weights = backlogMovements, 2, maps.Clone(c.Weights)
+	c.Weights[ledgers.Fee], c.Weights[ledgers.Cents], c.Weights[ledgers.NoReference] = 60, 40, 180
+	o := d.generated("Branch accounts, May", c)
+	o.Rate *= backlogSpeed
+	return o
+}
+
+// generated is a job on ledgers that are made when they are first read.
+func (d *demo) generated(name string, c ledgers.Config) Options {
+	c.Seed += uint64(d.jobs) //nolint:gosec // a count
 	files := sync.OnceValues(func() (ledgers.Files, error) { return ledgers.Generate(c) })
 	source := func(name string, pick func(ledgers.Files) []byte) Source {
 		return Source{Name: name, Open: func() (io.ReadCloser, error) {
