@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"slices"
 	"strings"
@@ -15,17 +14,6 @@ import (
 	"github.com/tallywire/tallywire/gateway/wire"
 	"github.com/tallywire/tallywire/presence"
 )
-
-// stay is a session's presence in one channel. It is owned by attendance.mu.
-type stay struct {
-	claim   string   // under which it was told to the store last
-	at      int64    // when that was asked for, by the flusher's clock
-	status  []byte   // the newest, JSON; nil keeps what the store has
-	ids     [][]byte // frames that wait for an answer
-	busy    bool     // a goroutine brings the store up to it
-	again   bool     // it changed meanwhile
-	leaving bool
-}
 
 // statusRate is how many presence frames a second a connection may send, in bursts of twice as many. To
 // enter a channel is free, so that a client that reconnects is back everywhere before its grace is over;
@@ -63,11 +51,11 @@ func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
 	case s.ended:
 		s.mu.Unlock()
 		return
-	case f.Leave && !known:
-		bad = &wire.Error{Code: wire.CodeNotSubscribed, Message: "the session is not present in this channel", Channel: channel}
+	case f.Leave && !known && s.conn.transport != transportCommands:
+		bad = notPresent(channel)
 	case known && !s.takeStatus():
 		bad = &wire.Error{Code: wire.CodeRateLimited, Message: "too many presence frames a second", Channel: channel}
-	case !known && len(s.stays) >= g.options.Limits.Subscriptions:
+	case !known && !f.Leave && len(s.stays) >= g.options.Limits.Subscriptions:
 		bad = &wire.Error{Code: wire.CodeTooManySubscriptions, Message: "the session is present in as many channels as it may", Channel: channel}
 	}
 	if bad != nil {
@@ -93,7 +81,7 @@ func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
 		st.ids = append(st.ids, id)
 	}
 	st.leaving, st.at = f.Leave, s.conn.flusher.clock()
-	if st.claim == "" || s.conn.transport == transportCommands && !f.Leave {
+	if st.claim == "" || s.conn.transport == transportCommands {
 		st.claim = s.newClaim()
 	}
 	s.bringLocked(channel, st)
@@ -106,15 +94,6 @@ func (s *session) enter(channel string, id []byte, f *wire.ClientFrame) {
 	}
 	s.mu.Unlock()
 	g.rooms.release(release)
-}
-
-// newClaim names a stay. That of a connection lasts as long as it; between requests over HTTP another
-// gateway may have taken the session over, so that each comes with a claim of its own.
-func (s *session) newClaim() string {
-	if s.conn.transport == transportCommands {
-		return rand.Text()
-	}
-	return s.claim
 }
 
 // maxStatusIDs bounds the answers that one channel's presence frames wait for; beyond it a frame is
@@ -185,13 +164,13 @@ func (s *session) bring(channel string, st *stay) {
 		}
 		ctx, cancel := context.WithTimeout(background(), presenceTimeout)
 		var err error
-		if leaving {
+		switch {
+		case leaving && s.conn.transport == transportCommands:
+			err = s.withdraw(ctx, p, channel, claim)
+		case leaving:
 			err = g.rooms.tracker.Leave(ctx, s.exit(p, channel, claim, true))
-		} else {
-			err = g.rooms.tracker.Enter(ctx, presence.Entry{
-				Channel: channel, User: p.User, Session: s.id, Claim: claim, Name: p.Name, Status: status,
-				Grace: g.options.Namespaces.For(channel).Grace,
-			})
+		default:
+			err = g.rooms.tracker.Enter(ctx, s.entry(p, channel, claim, status))
 		}
 		cancel()
 		s.answerPresence(channel, ids, err)
@@ -221,10 +200,6 @@ func (s *session) brought(channel string, st *stay, left bool, err error) bool {
 
 const presenceTimeout = 5 * time.Second
 
-func (s *session) exit(p *auth.Principal, channel, claim string, now bool) presence.Exit {
-	return presence.Exit{Channel: channel, User: p.User, Session: s.id, Claim: claim, Now: now}
-}
-
 func (s *session) answerPresence(channel string, ids [][]byte, err error) {
 	if err == nil {
 		for _, id := range ids {
@@ -233,6 +208,9 @@ func (s *session) answerPresence(channel string, ids [][]byte, err error) {
 		return
 	}
 	e := presenceFailure(channel, err)
+	if errors.Is(err, errNotPresent) {
+		e = notPresent(channel)
+	}
 	if len(ids) == 0 {
 		ids = [][]byte{nil}
 	}
