@@ -30,6 +30,7 @@ func (g *Gateway) commands(e echo.Context) error {
 	if err := readRequest(e, maxCommandsBody, &r); err != nil {
 		return err
 	}
+	p = p.Of(r.Session)
 	g.counters.BytesIn.Add(uint64(len(r.Frames)))
 	if err := g.checkCommands(&r); err != nil {
 		return err

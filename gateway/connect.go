@@ -34,7 +34,7 @@ func (s *session) connect(f *wire.ClientFrame) {
 	if id == "" {
 		id = rand.Text()
 	}
-	s.begin(f.ID, id, p)
+	s.begin(f.ID, id, p.Of(f.Session))
 }
 
 // begin makes the session usable and answers `connect`.

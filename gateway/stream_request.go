@@ -47,6 +47,7 @@ func (g *Gateway) readStream(e echo.Context) (*streamRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.principal = p.Of(r.Session)
 	return r, nil
 }
 

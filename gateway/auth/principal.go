@@ -13,6 +13,8 @@ type Principal struct {
 	// Name is what to call the user in front of others: the claim name, or User where the token has none
 	// that can be shown.
 	Name string
+	// Unnamed is set for a guest of a gateway without keys who brought no name: see [Principal.Of].
+	Unnamed bool
 	// TokenID is the claim jti, "" when the token has none; such a token can be revoked by user only.
 	TokenID string
 	Issuer  string
