@@ -18,8 +18,8 @@ type Stats struct {
 	Changes, Malformed, Stale, Overflows uint64
 	// StalePages counts answers given while the store was away.
 	StalePages uint64
-	// Entries is the number of entries and sessions held, Channels that of channels in use, Waiting that
+	// Entries is the number of entries and sessions held, Members that of the entries alone, Channels that of channels in use, Waiting that
 	// of entries that the store does not know yet. Incarnation is that of the lease, 0 without one.
-	Entries, Channels, Waiting int
-	Incarnation                uint64
+	Entries, Members, Channels, Waiting int
+	Incarnation                         uint64
 }

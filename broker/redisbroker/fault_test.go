@@ -110,6 +110,7 @@ func TestFrozen(t *testing.T) {
 	h, _ := sink.Healthy()
 	require.NotEmpty(t, h.Reason)
 	require.NotZero(t, b.Stats().ProbesLost)
+	require.GreaterOrEqual(t, time.Since(b.Stats().Probed), o.ProbeTimeout, "the last one that returned")
 	start := time.Now()
 	_, err := broker.PublishWait(t.Context(), b, broker.Publication{Channel: "jobs:1", Event: []byte(`{}`)})
 	require.ErrorIs(t, err, broker.ErrUnavailable)

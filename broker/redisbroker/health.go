@@ -13,6 +13,7 @@ type health struct {
 	mu   sync.Mutex
 	sink broker.Sink   // guarded by mu; nil before Run
 	now  broker.Health // guarded by mu
+	last time.Time     // guarded by mu: when a probe last returned
 }
 
 func (h *health) begin(sink broker.Sink) {
@@ -30,7 +31,7 @@ func (h *health) ok(roundTrip time.Duration) {
 	if !h.now.OK {
 		h.now = broker.Health{OK: true, Since: time.Now()}
 	}
-	h.now.RoundTrip = roundTrip
+	h.now.RoundTrip, h.last = roundTrip, time.Now()
 	h.sink.Health(h.now)
 }
 
@@ -52,6 +53,13 @@ func (h *health) get() broker.Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.now
+}
+
+// probed returns when a probe last returned, zero where none has.
+func (h *health) probed() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last
 }
 
 // why returns the reason of ill health as the end of an error's text.

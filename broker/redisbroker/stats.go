@@ -1,6 +1,9 @@
 package redisbroker
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are counters since the start.
 type Stats struct {
@@ -8,6 +11,8 @@ type Stats struct {
 	Reconnects uint64
 	// ProbesSent and ProbesLost count probes; a lost one means that none returned within ProbeTimeout.
 	ProbesSent, ProbesLost uint64
+	// Probed is when a probe last returned, zero where none has.
+	Probed time.Time
 	// Doorbells counts messages heard, Malformed those that were none of tw_publish or tw_signal.
 	Doorbells, Malformed uint64
 	// Published counts publications that Redis acknowledged, Retried those that were sent again.
@@ -37,7 +42,7 @@ func (b *Broker) Stats() Stats {
 	c := &b.counters
 	return Stats{
 		Reconnects: c.reconnects.Load(),
-		ProbesSent: c.probesSent.Load(), ProbesLost: c.probesLost.Load(),
+		ProbesSent: c.probesSent.Load(), ProbesLost: c.probesLost.Load(), Probed: b.health.probed(),
 		Doorbells: c.doorbells.Load(), Malformed: c.malformed.Load(),
 		Published: c.published.Load(), Retried: c.retried.Load(),
 		Unavailable: c.unavailable.Load(), Refused: c.refused.Load(), Overloaded: c.overloaded.Load(),

@@ -47,6 +47,7 @@ type Counters struct {
 	Delivered atomic.Uint64 // entries told by the broker
 	Repairs   atomic.Uint64 // gaps and forks settled by reading
 	Repaired  atomic.Uint64 // entries that came by a repair
+	Failed    atomic.Uint64 // tries of a repair that went wrong, and are made again
 	Cuts      atomic.Uint64 // lineages ended by a fork, a trim or an expiry
 	Pages     atomic.Uint64 // pages read for readers that were behind
 	Invalid   atomic.Uint64 // events not delivered because they failed validation

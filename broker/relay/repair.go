@@ -32,6 +32,9 @@ func (r *Relay) repair(ctx context.Context) {
 			attempt = -1
 			continue
 		}
+		if ctx.Err() == nil {
+			r.hub.counters.Failed.Add(1)
+		}
 		pause := time.Duration(rand.Int64N(int64(min(50*time.Millisecond<<min(attempt, 6), 2*time.Second))))
 		select {
 		case <-time.After(pause):

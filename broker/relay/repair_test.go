@@ -94,6 +94,7 @@ func TestOutageWhileRepairing(t *testing.T) {
 		r.gate.release()
 		r.rest()
 		require.NotEqual(r, cursors[1], x.Head())
+		require.NotZero(r, r.hub.Counters().Failed.Load())
 		f.Heal(r.own)
 		start := time.Now()
 		for x.Head() != cursors[1] && time.Since(start) < 5*time.Second {

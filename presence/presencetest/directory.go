@@ -40,6 +40,7 @@ func sessions(s *suite) {
 	require.NoError(s, b.SetSession(s.ctx, second))
 	require.NoError(s, a.SetSession(s.ctx, first))
 	require.NoError(s, a.SetSession(s.ctx, session("auth0|", "s1")))
+	require.Zero(s, a.Stats().Members, "a session alone is no member")
 	first.Gateway, second.Gateway = "a", "b"
 	require.Equal(s, []presence.SessionInfo{first, second}, b.sessions(user))
 	first.Channels = nil

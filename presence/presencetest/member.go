@@ -227,7 +227,9 @@ func maxEntries(s *suite) {
 	a.enter(entry(channel, "bob", "s1"))
 	require.ErrorIs(s, a.Enter(s.ctx, entry(channel, "carol", "s1")), presence.ErrOverloaded)
 	require.EqualValues(s, 1, a.Stats().Overloaded)
+	require.Equal(s, 2, a.Stats().Members)
 	a.leave(entry(channel, "bob", "s1"), true)
+	require.Equal(s, 1, a.Stats().Members)
 	a.enter(entry(channel, "carol", "s1"))
 }
 

@@ -148,10 +148,10 @@ func (e *Engine) Gateways(ctx context.Context) ([]presence.GatewayInfo, error) {
 // Stats are counters since the start.
 func (e *Engine) Stats() presence.Stats {
 	e.mu.Lock()
-	entries, listed, waiting := len(e.table), len(e.lists), len(e.dirty)
+	entries, members, listed, waiting := len(e.table), e.members, len(e.lists), len(e.dirty)
 	owner := e.owner
 	e.mu.Unlock()
 	s := e.stats.read()
-	s.Entries, s.Channels, s.Waiting, s.Incarnation = entries, listed, waiting, owner.Incarnation
+	s.Entries, s.Members, s.Channels, s.Waiting, s.Incarnation = entries, members, listed, waiting, owner.Incarnation
 	return s
 }

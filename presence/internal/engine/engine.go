@@ -35,6 +35,7 @@ type Engine struct {
 	owner   Owner           // guarded by mu; incarnation 0 while there is no lease
 	quiet   time.Time       // guarded by mu: until then the reaper leaves others alone
 	table   map[key]*local  // guarded by mu
+	members int             // guarded by mu: those of table that are in a channel
 	dirty   []*local        // guarded by mu: what the store does not know yet, oldest first
 	lists   map[string]*use // guarded by mu: the channels in use, by name
 	tidy    bool            // guarded by mu: the writer unlists what is not in use

@@ -127,6 +127,7 @@ func (e *Engine) arrive(k key, claim string, change func(*local)) (chan error, e
 		}
 		l = &local{key: k, claim: claim, at: time.Now()}
 		e.table[k] = l
+		e.countLocked(k, 1)
 		e.useLocked(k.channel, 1)
 	case l.claim == claim && l.moved:
 		return nil, presence.ErrMoved
@@ -185,7 +186,15 @@ func (e *Engine) dropLocked(l *local, err error) {
 	l.answer(l.told, err)
 	if e.table[l.key] == l {
 		delete(e.table, l.key)
+		e.countLocked(l.key, -1)
 		e.useLocked(l.channel, -1)
+	}
+}
+
+// countLocked counts an entry that came or went; sessions are none.
+func (e *Engine) countLocked(k key, n int) {
+	if k.channel != "" {
+		e.members += n
 	}
 }
 
