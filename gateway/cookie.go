@@ -39,7 +39,7 @@ func (g *Gateway) setCookie(c echo.Context) error {
 	if err != nil {
 		return authError(err)
 	}
-	if plainPage(c.Request()) {
+	if g.plainPage(c.Request()) {
 		return wire.Errorf(wire.CodeInvalidRequest, "browsers keep the cookie only over TLS, or from localhost; send the token in the Authorization header")
 	}
 	life := time.Until(p.Expires).Truncate(time.Second) // never longer than the token
@@ -84,7 +84,7 @@ func answerCookie(c echo.Context, cookie *http.Cookie) error {
 
 // plainPage reports whether the request comes from a page that the gateway's own host has served without TLS:
 // its browser would drop the cookie without a word.
-func plainPage(r *http.Request) bool {
+func (g *Gateway) plainPage(r *http.Request) bool {
 	u, err := url.Parse(r.Header.Get(echo.HeaderOrigin))
-	return err == nil && r.TLS == nil && u.Scheme == "http" && strings.EqualFold(u.Host, r.Host) && !localHost(hostname(u.Host))
+	return err == nil && !g.overTLS(r) && u.Scheme == "http" && strings.EqualFold(u.Host, r.Host) && !localHost(hostname(u.Host))
 }

@@ -26,7 +26,7 @@ const (
 func (g *Gateway) allowPage(c echo.Context, origin string) {
 	h := c.Response().Header()
 	h.Set(echo.HeaderAccessControlAllowOrigin, origin)
-	if g.originNamed(origin, c.Request().Host) {
+	if g.originNamed(origin, c.Request()) {
 		h.Set(echo.HeaderAccessControlAllowCredentials, "true")
 	}
 	h.Set(echo.HeaderAccessControlExposeHeaders, corsExposed)

@@ -86,7 +86,7 @@ func (g *Gateway) cookieOrigin(r *http.Request) *wire.Error {
 	case origin == "":
 		return wire.Errorf(wire.CodeOriginRequired,
 			"a request authorised by the cookie needs an Origin; send the token in the Authorization header instead")
-	case !g.originNamed(origin, r.Host):
+	case !g.originNamed(origin, r):
 		return wire.Errorf(wire.CodeOriginNotAllowed,
 			"pages of this Origin may not use the cookie: it takes https, and a name in --allowed-origins other than *")
 	}
@@ -96,13 +96,13 @@ func (g *Gateway) cookieOrigin(r *http.Request) *wire.Error {
 // originNamed reports whether credentials of the browser may be used by pages of origin: it is the gateway's
 // own or is named in the options, not let in by "*" alone. Its pages must have come over TLS or from this
 // machine, unless the option itself says http://; otherwise whoever is on the network path could write them.
-func (g *Gateway) originNamed(origin, host string) bool {
+func (g *Gateway) originNamed(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" {
 		return false
 	}
 	safe := u.Scheme == "https" || localHost(hostname(u.Host))
-	if safe && strings.EqualFold(u.Host, host) {
+	if safe && g.ownOrigin(u, r) {
 		return true
 	}
 	for _, pattern := range g.options.AllowedOrigins {

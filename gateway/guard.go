@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"path"
@@ -27,7 +28,7 @@ func (g *Gateway) guard(next echo.HandlerFunc) echo.HandlerFunc {
 			return wire.Errorf(wire.CodeHostNotAllowed, "the Host is not served here; see --allowed-hosts")
 		}
 		if origin := r.Header.Get(echo.HeaderOrigin); origin != "" {
-			if !g.originAllowed(origin, r.Host) {
+			if !g.originAllowed(origin, r) {
 				return wire.Errorf(wire.CodeOriginNotAllowed, "pages of this Origin may not connect; see --allowed-origins")
 			}
 			g.allowPage(c, origin)
@@ -49,16 +50,22 @@ func (g *Gateway) hostAllowed(host string) bool {
 	return matchesHost(g.options.AllowedHosts, host)
 }
 
-// originAllowed reports whether pages of origin may use the gateway at host.
-func (g *Gateway) originAllowed(origin, host string) bool {
+// originAllowed reports whether pages of origin may make a request.
+func (g *Gateway) originAllowed(origin string, r *http.Request) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" {
 		return matchesHost(g.options.AllowedOrigins, origin)
 	}
-	if strings.EqualFold(u.Host, host) {
+	if g.ownOrigin(u, r) {
 		return true
 	}
 	return slices.ContainsFunc(g.options.AllowedOrigins, func(pattern string) bool { return matchesOrigin(pattern, u) })
+}
+
+// ownOrigin reports whether a page is of the host that it makes a request to. Of a host that is reached over
+// TLS no plain page is: whoever is on the network path could have written it.
+func (g *Gateway) ownOrigin(origin *url.URL, r *http.Request) bool {
+	return strings.EqualFold(origin.Host, r.Host) && (origin.Scheme == "https" || !g.overTLS(r))
 }
 
 // matchesOrigin reports whether an origin matches a pattern, which may begin with a scheme.

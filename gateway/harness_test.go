@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,7 +41,9 @@ type rig struct {
 	cut     *membroker.Broker // the gateway's, for faults
 	gateway *gateway.Gateway
 	url     string
-	stop    func() // ends the gateway and waits for it
+	http    *http.Client   // trusts the server
+	roots   *x509.CertPool // of the server's certificate; nil without TLS
+	stop    func()         // ends the gateway and waits for it
 }
 
 type rigOptions struct {
@@ -47,8 +51,10 @@ type rigOptions struct {
 	change     func(*gateway.Options)
 	store      *membroker.Store
 	strict     bool
-	starting   bool  // do not wait until the gateway is ready
-	ends       error // what Run is to return
+	tls        bool
+	wrap       func(http.Handler) http.Handler // of the gateway's handler
+	starting   bool                            // do not wait until the gateway is ready
+	ends       error                           // what Run is to return
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -76,7 +82,23 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
-	server := httptest.NewServer(g.Handler())
+	handler := g.Handler()
+	if o.wrap != nil {
+		handler = o.wrap(handler)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	var roots *x509.CertPool
+	httpClient := http.DefaultClient
+	if o.tls {
+		server.EnableHTTP2 = true
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo) // of handshakes that are refused
+		server.StartTLS()
+		roots = x509.NewCertPool()
+		roots.AddCert(server.Certificate())
+		httpClient = server.Client()
+	} else {
+		server.Start()
+	}
 	stop := sync.OnceFunc(func() {
 		cancel()
 		require.ErrorIs(t, <-ended, o.ends)
@@ -86,7 +108,7 @@ func newRig(t testing.TB, o rigOptions) *rig {
 		server.Close()
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections() //nolint:forcetypeassert // it is one
 	})
-	r := &rig{t: t, store: store, broker: b, cut: b, gateway: g, url: server.URL, stop: stop}
+	r := &rig{t: t, store: store, broker: b, cut: b, gateway: g, url: server.URL, http: httpClient, roots: roots, stop: stop}
 	if !o.starting {
 		r.eventually("ready", func() bool { ok, _ := g.Ready(); return ok })
 	}

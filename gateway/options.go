@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ type Options struct {
 	// AllowedHosts are the names under which clients reach the gateway. Addresses and localhost are
 	// always allowed, since no foreign name can be bound to them in a browser. "*" allows all.
 	AllowedHosts []string
+	// TrustedProxies are the networks whose X-Forwarded-For and X-Forwarded-Proto are believed (none).
+	TrustedProxies []netip.Prefix
 	// CookieSameSite is which pages browsers send the cookie of POST /v1/cookie for: those of the gateway's own
 	// site (http.SameSiteStrictMode, the default; or Lax), or those of every allowed origin (None).
 	CookieSameSite http.SameSite

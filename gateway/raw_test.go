@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -51,9 +52,12 @@ func (r *rig) dialRaw(receive int) *rawClient {
 	}}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	host := strings.TrimPrefix(r.url, "http://")
+	_, host, _ := strings.Cut(r.url, "://")
 	conn, err := dialer.DialContext(ctx, "tcp", host)
 	require.NoError(r.t, err)
+	if r.roots != nil {
+		conn = tls.Client(conn, &tls.Config{RootCAs: r.roots, ServerName: "127.0.0.1"})
+	}
 	r.t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(r.t, conn.SetDeadline(time.Now().Add(3*patience)))
 	_, err = fmt.Fprintf(conn, "GET /v1/ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+

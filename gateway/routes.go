@@ -20,7 +20,7 @@ const (
 func (g *Gateway) routes() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect() // forwarded headers are anybody's to write
+	e.IPExtractor = clientAddress(g.options.TrustedProxies)
 	e.HTTPErrorHandler = g.problem
 	e.Use(middleware.RecoverWithConfig(middleware.RecoverConfig{
 		DisablePrintStack: true,

@@ -92,6 +92,16 @@ func (s *socket) readAhead() {
 	aheadPool.Put(b)
 }
 
+// drop closes the connection at once. What TLS says at the end of a connection is left out: a peer that does not
+// read would have the caller wait for it.
+func (s *socket) drop() {
+	if t, ok := s.Conn.(interface{ NetConn() net.Conn }); ok {
+		_ = t.NetConn().Close()
+		return
+	}
+	_ = s.Conn.Close()
+}
+
 // Write implements net.Conn for control frames.
 func (s *socket) Write(p []byte) (int, error) {
 	s.mu.Lock()
@@ -138,17 +148,18 @@ const (
 	wroteAll  written = iota
 	wroteSome         // the socket is full; it stays locked until finish
 	wroteBusy         // another frame is being written; nothing was done
+	wroteNone         // the connection is no plain socket: whoever writes may have to wait; it stays locked until finish
 	wroteFail         // the connection is broken
 )
 
 // tryWrite writes as much of a frame as the socket takes at once, and returns the rest. After wroteSome
-// the caller must call finish.
+// or wroteNone the caller must call finish.
 func (w *writer) tryWrite(s *socket, frame []byte) (rest []byte, result written) {
 	if !s.mu.TryLock() {
 		return frame, wroteBusy
 	}
 	if s.raw == nil {
-		return frame, wroteSome
+		return frame, wroteNone
 	}
 	w.frame = frame
 	err := s.raw.Write(w.do)
@@ -167,7 +178,7 @@ func (w *writer) tryWrite(s *socket, frame []byte) (rest []byte, result written)
 	return nil, wroteFail
 }
 
-// finish writes the rest of a frame after wroteSome, waiting for the socket at most timeout.
+// finish writes the rest of a frame after wroteSome or wroteNone, waiting for the socket at most timeout.
 func (s *socket) finish(rest []byte, timeout time.Duration) error {
 	defer s.mu.Unlock()
 	_, err := s.writeWithin(rest, timeout)

@@ -73,6 +73,7 @@ func (s *eventStream) stream(e echo.Context) error {
 		if err == nil {
 			err = rc.Flush()
 		}
+		_ = rc.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end the stream although nothing is being written
 		buf.Reset()
 		if err != nil {
 			c.writeFailed(err)

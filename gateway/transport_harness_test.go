@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -265,7 +266,7 @@ func refusalOf(status int, body []byte) error {
 
 // smallClient is an HTTP client whose sockets take about so many bytes before they are read; 0: as many as
 // the system gives them.
-func smallClient(receive int) *http.Client {
+func (r *rig) smallClient(receive int) *http.Client {
 	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		if receive == 0 {
 			return nil
@@ -275,7 +276,9 @@ func smallClient(receive int) *http.Client {
 			err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, receive)
 		}), err)
 	}}
-	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+	return &http.Client{Transport: &http.Transport{
+		DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: r.roots}, ForceAttemptHTTP2: true,
+	}}
 }
 
 // inTime returns a context that ends when nothing has come for long, and what must be called at the end.

@@ -29,7 +29,7 @@ type socketSource struct{ client *client }
 func openSocket(f *feed) source {
 	ctx, cancel := inTime()
 	defer cancel()
-	httpClient := smallClient(f.receive)
+	httpClient := f.rig.smallClient(f.receive)
 	ws, _, err := websocket.Dial(ctx, strings.Replace(f.rig.url, "http", "ws", 1)+"/v1/ws", //nolint:bodyclose // an upgrade has none
 		&websocket.DialOptions{HTTPClient: httpClient})
 	require.NoError(f.t, err)
@@ -75,7 +75,7 @@ type streamSource struct {
 
 // openStream opens an event stream; every other one by POST.
 func openStream(f *feed) source {
-	s := &streamSource{feed: f, client: smallClient(f.receive), at: maps.Clone(f.at)}
+	s := &streamSource{feed: f, client: f.rig.smallClient(f.receive), at: maps.Clone(f.at)}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	late := time.AfterFunc(patience, cancel)
@@ -263,7 +263,7 @@ type pollSource struct {
 func openPolls(f *feed) source {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &pollSource{
-		feed: f, client: smallClient(f.receive), cancel: cancel,
+		feed: f, client: f.rig.smallClient(f.receive), cancel: cancel,
 		answers: make(chan pollAnswer), at: maps.Clone(f.at), ask: f.asked, cursors: f.resume,
 	}
 	p.running.Go(func() {

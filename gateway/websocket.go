@@ -144,8 +144,10 @@ func (w *webSocket) write(f *flusher, m message) {
 	switch result {
 	case wroteAll:
 		c.lastWrite = f.pass
-	case wroteSome:
-		n.Blocked.Add(1)
+	case wroteSome, wroteNone:
+		if result == wroteSome {
+			n.Blocked.Add(1)
+		}
 		w.block(f, append([]byte(nil), rest...), w.socket.finish)
 	case wroteBusy:
 		w.block(f, append([]byte(nil), rest...), func(rest []byte, timeout time.Duration) error {
@@ -201,4 +203,4 @@ func (w *webSocket) close(code int, reason string) {
 }
 
 // abort implements outlet.
-func (w *webSocket) abort() { _ = w.socket.Close() }
+func (w *webSocket) abort() { w.socket.drop() }
