@@ -84,6 +84,7 @@ func (s *Server) adminHandler() http.Handler {
 	// The gateway answers for its health itself, on both listeners in the same way.
 	mux.Handle("GET /healthz", s.gateway.Handler())
 	mux.Handle("GET /readyz", s.gateway.Handler())
+	mux.Handle("GET /metrics", s.metrics.Handler())
 	mux.Handle("/", s.admin.api)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

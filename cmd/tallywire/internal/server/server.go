@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/metrics"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
@@ -58,6 +59,7 @@ type Server struct {
 	gateway  *gateway.Gateway
 	inbox    *inbox.Inbox // nil where there is none
 	admin    *adminSide
+	metrics  *metrics.Metrics // nil without an admin listener
 }
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
@@ -105,9 +107,10 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 	if err != nil {
 		return err
 	}
+	dead := metrics.CountDead(s.store.dead)
 	s.gateway, err = gateway.New(gateway.Options{
 		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
-		Dead: s.store.dead, Log: s.log, Presence: s.store.presence, Directory: s.store.sessions, Version: s.version,
+		Dead: dead, Log: s.log, Presence: s.store.presence, Directory: s.store.sessions, Version: s.version,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
 		Limits: gateway.Limits{
 			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
@@ -119,11 +122,14 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 	})
 	if err == nil && s.store.inbox != nil {
 		s.inbox, err = inbox.New(s.store.inbox, inbox.Options{
-			Gateway: s.id, Broker: s.store.broker, Dead: s.store.dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
+			Gateway: s.id, Broker: s.store.broker, Dead: dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
 			Passing: redisinbox.Passing,
 		})
 	}
 	if err != nil || c.AdminListen == config.AdminOff {
+		return err
+	}
+	if s.metrics, err = s.newMetrics(dead); err != nil {
 		return err
 	}
 	s.admin, err = s.newAdmin(spaces, keys)

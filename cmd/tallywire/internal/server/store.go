@@ -12,6 +12,7 @@ import (
 	"github.com/tallywire/tallywire/broker/membroker"
 	"github.com/tallywire/tallywire/broker/redisbroker"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/metrics"
 	"github.com/tallywire/tallywire/gateway/admin"
 	"github.com/tallywire/tallywire/gateway/auth"
 	"github.com/tallywire/tallywire/gateway/auth/redisrevoke"
@@ -40,6 +41,7 @@ type store struct {
 	receipts receipt.Book
 	inbox    *redisinbox.Store     // nil for the embedded engine, and where it is turned off
 	client   redis.UniversalClient // nil for the embedded engine
+	trips    *metrics.Redis        // of client
 }
 
 // revocations is the list of tokens that are no longer good, as gateways read it and operators write it.
@@ -59,7 +61,8 @@ func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table,
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	s := &store{name: target.String(), client: client}
+	s := &store{name: target.String(), client: client, trips: metrics.NewRedis()}
+	client.AddHook(s.trips)
 	if err := s.openRedis(c, lease, spaces); err != nil {
 		s.close()
 		return nil, fmt.Errorf("redis: %w", err)
