@@ -1,5 +1,5 @@
 import { parseCursor, formatCursor } from './cursor.js';
-import { channels, type ChannelRequest } from './decode.js';
+import { Bad, channels, type ChannelRequest } from './decode.js';
 import type { Request } from './exchange.js';
 import type { Failure } from './frames.js';
 import type { Session } from './session.js';
@@ -25,11 +25,15 @@ export function readAsk(q: Request): Ask | Failure {
   let ask: Raw;
   try {
     ask = q.method === 'POST' ? fromBody(q.body) : fromQuery(q.query);
-  } catch {
+  } catch (error) {
+    if (error instanceof Bad) return { ...error.failure, code: 'invalid_request', path: '/channels' };
     return { code: 'invalid_request', message: 'the request body is not a JSON object' };
   }
   const problem = check(q, ask);
-  if (problem) return { code: 'invalid_request', message: `${problem.path.slice(1)}: ${problem.rule}`, path: problem.path };
+  if (problem) {
+    const { path, rule, channel } = problem;
+    return { code: 'invalid_request', message: `${path.slice(1)}: ${rule}`, path, channel };
+  }
   const last = q.path.endsWith('/sse') ? q.headers.get('last-event-id') : null;
   for (const [text, wins] of [[ask.cursors, false], [last, true]] as const) {
     if (text && !locate(ask.channels, text, wins)) {
@@ -40,12 +44,13 @@ export function readAsk(q: Request): Ask | Failure {
 }
 
 /** What makes a request useless, if anything. */
-function check(q: Request, ask: Raw): { path: string; rule: string } | undefined {
+function check(q: Request, ask: Raw): { path: string; rule: string; channel?: string | undefined } | undefined {
   const names = ask.channels.map((c) => c.channel);
   if (names.length === 0) return { path: '/channels', rule: 'at least one is required' };
   if (names.length > maxChannels) return { path: '/channels', rule: 'more than 1000' };
   if (!(ask.waitMs >= 0 && ask.waitMs <= maxWaitMs)) return { path: '/wait_ms', rule: 'must be from 0 to 60000' };
-  if (new Set(names).size < names.length) return { path: '/channels', rule: 'one is named twice' };
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) return { path: '/channels', rule: 'one is named twice', channel: twice };
   if (ask.present.length === 0) return undefined;
   if (q.path.endsWith('/sse')) return { path: '/present', rule: "is a poll's; send `presence` to /v1/commands" };
   return ask.session ? undefined : { path: '/session', rule: 'is required for presence' };
@@ -55,7 +60,7 @@ function fromBody(body: string): Raw {
   const root = JSON.parse(body) as Record<string, unknown> & { channels?: { members?: unknown }[]; present?: Ask['present'] };
   return {
     session: typeof root['session'] === 'string' ? root['session'] : undefined,
-    channels: channels(root.channels ?? []).map((c, i) => {
+    channels: channels(root.channels ?? [], false).map((c, i) => {
       const known = root.channels?.[i]?.members;
       return typeof known === 'number' ? { ...c, members: known } : c;
     }),

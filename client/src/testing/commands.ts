@@ -64,7 +64,7 @@ function publish(caller: Caller, f: ClientFrame): void {
   const channel = f.channel ?? '';
   const source = typeof event['source'] === 'string' ? event['source'] : principal.user;
   const id = typeof event['id'] === 'string' ? `${source}/${event['id']}` : undefined;
-  const stored = hub.log(channel).publish({ ...event, source }, id);
+  const stored = hub.log(channel).publish({ source, ...event }, id);
   caller.reply(serverFrames.published(f.id, { cursor: stored.at, ack: f.ack ?? 'stored', duplicate: stored.duplicate }));
   hub.pump(channel);
 }

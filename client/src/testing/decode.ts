@@ -59,7 +59,7 @@ function broken(message: string): Decoded {
 }
 
 /** Carries a failure out of the reading of a field. */
-class Bad extends Error {
+export class Bad extends Error {
   constructor(readonly failure: Failure) {
     super(failure.message);
   }
@@ -153,12 +153,12 @@ function setField(out: Partial<ClientFrame>, short: Omit<ChannelRequest, 'channe
   }
 }
 
-/** Reads the `channels` of a frame or of a poll. */
-export function channels(value: unknown): ChannelRequest[] {
+/** Reads the `channels` of a frame, which may be names alone, or of a poll. */
+export function channels(value: unknown, names = true): ChannelRequest[] {
   if (!Array.isArray(value)) throw bad('/channels', 'must be an array');
   return value.map((item: unknown, i) => {
     const path = `/channels/${i}`;
-    if (typeof item === 'string') return { channel: item };
+    if (typeof item === 'string' && names) return { channel: item };
     if (typeof item !== 'object' || item === null) throw bad(path, 'must be a name or an object');
     const { channel, cursor, since, presence } = item as Record<string, unknown>;
     const out: ChannelRequest = { channel: string(channel ?? '', `${path}/channel`, Infinity) };

@@ -47,9 +47,9 @@ class Poll implements Outlet {
     const { ask, exchange, visitor } = this.l;
     this.#frames.push(...visitor.heartbeat(ask.present));
     const failures: Failure[] = [];
-    for (const c of ask.channels) {
-      const failure = this.#session.subscribe(undefined, c, 'when-moved');
-      if (failure) failures.push({ ...failure, channel: c.channel });
+    for (const [i, c] of ask.channels.entries()) {
+      const failure = this.#session.subscribe(undefined, c, 'when-moved', `/channels/${i}`);
+      if (failure) failures.push(failure);
     }
     const [first] = failures;
     if (first && failures.length === ask.channels.length) {
@@ -122,7 +122,7 @@ export function stream({ hub, exchange, who, visitor, ask }: Listener): void {
   exchange.open({ 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
   exchange.write('retry: 1000\n\n');
   session.welcome(undefined);
-  for (const c of ask.channels) session.subscribe(undefined, c, 'always');
+  for (const [i, c] of ask.channels.entries()) session.subscribe(undefined, c, 'always', `/channels/${i}`);
   const beat = setInterval(() => exchange.write(':\n\n'), heartbeatMs);
   const left = who.expires - hub.now();
   const expiry = left < 2 ** 31 ? setTimeout(() => session.expel(expired, 4401), left) : undefined;

@@ -46,6 +46,12 @@ export class ChannelLog {
     return this.#entries[0]?.before ?? this.#head;
   }
 
+  /** Where a reader is sent that cannot go on: all that is retained comes after it. */
+  get #again(): Position {
+    const first = this.#entries[0];
+    return first?.at.offset === 1 ? first.at : this.oldest;
+  }
+
   /** The retained events, oldest first. */
   get events(): readonly unknown[] {
     return this.#entries.filter((e) => e.event !== undefined).map((e) => e.event);
@@ -104,9 +110,9 @@ export class ChannelLog {
     const loss = (reason: ResetReason, cursor: Position): Loss => ({ reason, cursor, head: this.#head });
     if (samePosition(c, this.#head)) return undefined;
     const first = this.#entries[0];
-    if (c.offset > 0 && first?.at.offset === 1 && c.stamp < first.at.stamp) return loss('expired', this.oldest);
+    if (c.offset > 0 && first?.at.offset === 1 && c.stamp < first.at.stamp) return loss('expired', this.#again);
     if (c.offset >= this.#head.offset) return loss('forked', this.#shared(c));
-    if (c.offset < this.oldest.offset) return loss('trimmed', this.oldest);
+    if (c.offset < this.oldest.offset) return loss('trimmed', this.#again);
     const known = this.#entries.find((e) => e.before.offset === c.offset)?.before;
     return known && samePosition(known, c) ? undefined : loss('forked', this.#shared(c));
   }
@@ -114,7 +120,7 @@ export class ChannelLog {
   /** The newest entry that was there before the one at c, as far as its stamp tells. */
   #shared(c: Position): Position {
     const shared = this.#entries.filter((e) => e.at.stamp < c.stamp && e.at.offset < c.offset).at(-1);
-    return shared?.at ?? this.oldest;
+    return shared?.at ?? this.#again;
   }
 
   /** The position before what was published after a time in milliseconds, and the loss where that is not retained. */
@@ -122,7 +128,7 @@ export class ChannelLog {
     const stamp = ms * 1000;
     const next = this.#entries.find((e) => e.at.stamp > stamp);
     const at = next?.before ?? this.#head;
-    if (this.oldest.stamp > stamp) return { at, loss: { reason: 'trimmed', cursor: this.oldest, head: this.#head } };
+    if (this.oldest.stamp > stamp) return { at, loss: { reason: 'trimmed', cursor: this.#again, head: this.#head } };
     return { at };
   }
 

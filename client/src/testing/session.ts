@@ -116,9 +116,10 @@ export class Session implements Caller {
   /** Subscribes to a channel. Returns why not, after having said so. */
   subscribe(id: FrameId, request: ChannelRequest, answering: Answering, path = ''): Failure | undefined {
     const { channel } = request;
-    const failure = this.#problem(request);
-    if (failure) {
-      this.send(serverFrames.error(id, { ...failure, path: failure.path && path + failure.path, channel }));
+    const problem = this.#problem(request);
+    if (problem) {
+      const failure = { ...problem, path: problem.path && path + problem.path, channel };
+      this.send(serverFrames.error(id, failure));
       return failure;
     }
     const cursor = request.cursor ? parseCursor(request.cursor) : undefined;

@@ -4,7 +4,7 @@ import type { Failure } from './frames.js';
 export interface TokenClaims {
   /** The subject (default: the server's `user`). */
   user?: string;
-  /** The name that members see. */
+  /** The name that members see (default: the subject). */
   name?: string;
   /** Lifetime in milliseconds (default: the server's `tokenTtlMs`). `Infinity` for a token that does not expire. */
   ttlMs?: number;
@@ -21,7 +21,7 @@ export type Action = 'subscribe' | 'publish' | 'presence';
 export interface Principal {
   readonly token: string;
   readonly user: string;
-  readonly name: string | undefined;
+  readonly name: string;
   /** Milliseconds since 1970; `Infinity` for never. */
   readonly expires: number;
   readonly may: (action: Action, channel: string) => boolean;
@@ -82,7 +82,7 @@ export class Tokens {
     const user = claims?.user ?? this.#user;
     const may = (action: Action, channel: string): boolean =>
       (claims?.[action] ?? everywhere).some((pattern) => covers(pattern, channel, user));
-    return { token, user, name: claims?.name, expires, may };
+    return { token, user, name: claims?.name ?? user, expires, may };
   }
 
   /** Makes every token that was issued or shown so far an expired one. */

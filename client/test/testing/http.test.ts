@@ -107,9 +107,10 @@ describe('poll', () => {
 
   it.each([
     [{}, '/channels'],
-    [{ channels: ['a', 'a'] }, '/channels'],
-    [{ channels: ['a'], wait_ms: 60_001 }, '/wait_ms'],
-    [{ channels: ['a'], present: [{ channel: 'a' }] }, '/session'],
+    [{ channels: ['a'] }, '/channels'],
+    [{ channels: [{ channel: 'a' }, { channel: 'a' }] }, '/channels'],
+    [{ channels: [{ channel: 'a' }], wait_ms: 60_001 }, '/wait_ms'],
+    [{ channels: [{ channel: 'a' }], present: [{ channel: 'a' }] }, '/session'],
   ])('%j is no request', async (body, path) => {
     const answer = await post('/v1/poll', body);
     expect(answer.status).toBe(400);
