@@ -11,7 +11,7 @@ import (
 	"github.com/tallywire/tallywire/presence"
 )
 
-// stay is a session's presence in one channel. It is owned by attendance.mu.
+// stay is a session's presence in one channel. It is guarded by session.mu.
 type stay struct {
 	claim   string   // under which it was told to the store last
 	at      int64    // when that was asked for, by the flusher's clock
