@@ -35,7 +35,7 @@ const (
 	// smallMovements is the size of the job that runs beside another.
 	smallMovements = 1_100
 	// backlogMovements is the size of the first job, backlogSpeed how many times faster it is.
-	backlogMovements = 1_500
+	backlogMovements = 2_000
 	backlogSpeed     = 20
 )
 
@@ -139,9 +139,10 @@ func (d *demo) small(name string) Options {
 func (d *demo) backlog() Options {
 	c := ledgers.Default()
 	c.Movements, c.BadLines, c.Weights = backlogMovements, 2, maps.Clone(c.Weights)
-	c.Weights[ledgers.Fee], c.Weights[ledgers.Cents], c.Weights[ledgers.NoReference] = 60, 40, 180
+	c.Weights[ledgers.Cents] = 120
 	o := d.generated("Branch accounts, May", c)
 	o.Rate *= backlogSpeed
+	o.Tolerances.Amount = 0 // cents that differ are for people
 	return o
 }
 
