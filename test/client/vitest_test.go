@@ -38,6 +38,7 @@ func TestGateway(t *testing.T) {
 
 // vitest runs the tests that a configuration names, and makes a subtest of each.
 func vitest(t *testing.T, args ...string) {
+	t.Helper()
 	need(t, []string{"node"}, []string{root + "/node_modules/vitest"})
 	dir, err := filepath.Abs(root)
 	require.NoError(t, err)
