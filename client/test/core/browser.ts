@@ -73,7 +73,7 @@ export class Tab {
         queueMicrotask(() => {
           Promise.resolve(callback({ name })).then(
             (v) => (h.release(), resolve(v)),
-            (e) => (h.release(), reject(e)),
+            (e: unknown) => (h.release(), reject(e)),
           );
         });
       };
