@@ -19,10 +19,10 @@ export function usePresence<S = PresenceStatus>(
   const [error, setError] = useState<TallywireError | null>(null);
   const newest = useNewest(status);
   const text = JSON.stringify(status);
-  const handle = useMemo(() => client.presence<S>(channel), [client, channel]);
+  const handle = useMemo(() => (skip ? null : client.presence<S>(channel)), [client, channel, skip]);
 
   useEffect(() => {
-    if (skip) return;
+    if (!handle) return;
     let over = false;
     const told = (e: TallywireError | null): void => void (over || setError(e));
     const { current } = newest;
@@ -30,13 +30,13 @@ export function usePresence<S = PresenceStatus>(
     return () => {
       over = true;
     };
-  }, [handle, skip, text, newest]);
+  }, [handle, text, newest]);
 
   useEffect(() => {
-    if (skip) return;
+    if (!handle) return;
     keep(handle);
     return () => endLater(handle, () => handle.leave().catch(() => {}));
-  }, [handle, skip]);
+  }, [handle]);
 
   return { error };
 }
