@@ -2,9 +2,7 @@ package redisconn
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -77,12 +75,7 @@ func (t *Target) Client() redis.UniversalClient {
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		IsClusterMode:            t.Mode == Cluster,
 	}
-	if t.TLS {
-		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-		if host, _, err := net.SplitHostPort(t.Addrs[0]); err == nil && t.Mode == Standalone {
-			o.TLSConfig.ServerName = host
-		}
-	}
+	o.TLSConfig = t.tlsConfig()
 	return redis.NewUniversalClient(o)
 }
 

@@ -1,6 +1,8 @@
 package redisconn
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +40,18 @@ type Target struct {
 
 	username, password                 string
 	sentinelUsername, sentinelPassword string
+
+	authorities *x509.CertPool // nil for the system's
+	certificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+}
+
+// host is the host of the first address.
+func (t *Target) host() string {
+	host, _, err := net.SplitHostPort(t.Addrs[0])
+	if err != nil {
+		return "" // Parse has seen to it
+	}
+	return host
 }
 
 // Parse reads
@@ -66,12 +80,15 @@ func Parse(text string) (*Target, error) {
 	case "redis-cluster":
 		t.Mode = Cluster
 	default:
-		return nil, fmt.Errorf("%w: unknown scheme %q", ErrInvalidURL, scheme)
+		return nil, fmt.Errorf("%w: unknown scheme %q; wanted redis, rediss, redis-sentinel or redis-cluster", ErrInvalidURL, scheme)
 	}
 
 	authority, tail := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
+	}
+	if !strings.Contains(authority, "@") && strings.Contains(tail, "@") {
+		return nil, fmt.Errorf("%w: user or password: / ? # %% in it must be percent-encoded", ErrInvalidURL)
 	}
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		if err := t.parseUser(authority[:i]); err != nil {
@@ -108,14 +125,17 @@ func withPort(host, port string) (string, error) {
 		return "", fmt.Errorf("%w: empty host", ErrInvalidURL)
 	}
 	if h, p, err := net.SplitHostPort(host); err == nil {
-		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 || h == "" {
-			return "", fmt.Errorf("%w: host %q", ErrInvalidURL, host)
+		if h == "" {
+			return "", fmt.Errorf("%w: no host before the port", ErrInvalidURL)
+		}
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+			return "", fmt.Errorf("%w: port of %q: must be 1 to 65535, is %q", ErrInvalidURL, h, p)
 		}
 		return host, nil
 	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	if strings.Contains(bare, ":") != strings.HasPrefix(host, "[") {
-		return "", fmt.Errorf("%w: host %q", ErrInvalidURL, host)
+		return "", fmt.Errorf("%w: host %q: an address of IPv6 stands in brackets", ErrInvalidURL, host)
 	}
 	return net.JoinHostPort(bare, port), nil
 }
@@ -130,7 +150,7 @@ func (t *Target) parseTail(tail string) error {
 		if t.Mode == Sentinel {
 			t.Master = path
 		} else if t.DB, err = strconv.Atoi(path); err != nil {
-			return fmt.Errorf("%w: database %q", ErrInvalidURL, path)
+			return fmt.Errorf("%w: database: must be a number, is %q", ErrInvalidURL, path)
 		}
 	}
 	query, err := url.ParseQuery(u.RawQuery)
@@ -176,8 +196,10 @@ func (t *Target) validate() error {
 		return fmt.Errorf("%w: several hosts; wanted redis-sentinel:// or redis-cluster://", ErrInvalidURL)
 	case t.Mode == Cluster && t.DB != 0:
 		return fmt.Errorf("%w: a cluster has database 0 only", ErrInvalidURL)
-	case t.DB < 0 || t.PoolSize < 0 || t.PoolSize > 10_000:
-		return fmt.Errorf("%w: number out of range", ErrInvalidURL)
+	case t.DB < 0:
+		return fmt.Errorf("%w: database: must not be negative, is %d", ErrInvalidURL, t.DB)
+	case t.PoolSize < 0 || t.PoolSize > 10_000:
+		return fmt.Errorf("%w: parameter pool_size: must be at most 10000, is %d", ErrInvalidURL, t.PoolSize)
 	case t.Mode != Sentinel && (t.sentinelUsername != "" || t.sentinelPassword != ""):
 		return fmt.Errorf("%w: sentinel credentials without sentinels", ErrInvalidURL)
 	case strings.ContainsAny(t.ClientName, " \r\n"):

@@ -28,6 +28,9 @@ type Server struct {
 	args []string
 	kind string
 
+	tls     bool
+	tlsPort int
+
 	cmd    *exec.Cmd
 	exited chan struct{}
 	admin  *redis.Client
@@ -90,6 +93,9 @@ func (s *Server) begin() {
 	s.t.Cleanup(s.end)
 	for range 5 {
 		s.port = freePort(s.t)
+		if s.tls {
+			s.tlsPort = freePort(s.t)
+		}
 		s.run()
 		if s.ready() {
 			return
@@ -113,6 +119,9 @@ func freePort(t testing.TB) int {
 func (s *Server) run() {
 	s.t.Helper()
 	args := append([]string{}, s.args...)
+	if s.tls {
+		args = append(args, "--tls-port", strconv.Itoa(s.tlsPort))
+	}
 	if s.kind == "sentinel" {
 		args = append(args, "--port", strconv.Itoa(s.port), "--sentinel")
 	} else {

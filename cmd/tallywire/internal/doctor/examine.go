@@ -74,32 +74,16 @@ func (p *patient) connection(ctx context.Context) bool {
 		return true
 	}
 	if err != nil {
-		p.report(fail(check, fmt.Sprintf("%s: %s", p.Target, err), adviceFor(err)))
+		advice := p.Target.Advice(err)
+		if advice == "" {
+			advice = "give the address of a Redis with --redis"
+		}
+		p.report(fail(check, fmt.Sprintf("%s: %s", p.Target, err), advice))
 		return false
 	}
 	p.info = parseInfo(text)
 	p.report(ok(check, fmt.Sprintf("%s (%s)", p.Target, p.Target.Mode)))
 	return true
-}
-
-// adviceFor says what to do about an error of the connection.
-func adviceFor(err error) string {
-	text := err.Error()
-	switch {
-	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "NOAUTH"):
-		return "give the right user and password: redis://user:password@host:port"
-	case strings.Contains(text, "connection refused"):
-		return "start Redis there, or give another --redis"
-	case strings.Contains(text, "LOADING"):
-		return "wait: Redis is reading its data from disk"
-	case strings.Contains(text, "i/o timeout"), strings.Contains(text, "deadline exceeded"):
-		return "look whether a firewall is between, and whether the server hangs"
-	case strings.Contains(text, "first record does not look like a TLS handshake"):
-		return "the server speaks no TLS: use redis:// in place of rediss://"
-	case strings.Contains(text, "EOF"), strings.Contains(text, "reset by peer"):
-		return "the server hung up: if it wants TLS, use rediss://"
-	}
-	return "give the address of a Redis with --redis"
 }
 
 // parseInfo reads the fields of INFO.
