@@ -73,7 +73,7 @@ func (g *Gateway) newConn(t transport, out outlet, remote, agent string) *conn {
 	n.open.Add(1)
 	n.accepted.Add(1)
 	if age := g.options.MaxConnectionAge; age > 0 && (t == transportWebSocket || t == transportSSE) {
-		c.retire = now + int64(age) - int64(age)/10 + mathrand.Int64N(int64(age)/5+1) //nolint:gosec // jitter
+		c.retire = now + int64(age) - int64(age)/10 + mathrand.Int64N(int64(age)/5+1)
 	}
 	return c
 }

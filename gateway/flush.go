@@ -279,7 +279,7 @@ func (f *flusher) sweep(now int64) {
 			c.session.expel(wire.CodeTokenRevoked, "the token was revoked", wire.CloseUnauthorized)
 		case c.retire != 0 && now > c.retire:
 			c.retire = 0
-			c.move(time.Duration(rand.Int64N(int64(sweepEvery))), leaveAfter) //nolint:gosec // jitter
+			c.move(time.Duration(rand.Int64N(int64(sweepEvery))), leaveAfter)
 		default:
 			c.out.tick(f, now-c.lastRead.Load())
 		}

@@ -27,13 +27,15 @@ func TestGuestIsTheSameBySession(t *testing.T) {
 		c.send(`{"type":"connect","session":"%s"}`, session)
 		return c.expect("connected").User
 	}
-	require.Equal(t, connect("tab-1"), connect("tab-1"))
-	require.NotEqual(t, connect("tab-1"), connect("tab-2"))
-	require.NotEqual(t, connect(""), connect(""))
+	first, again, other := connect("tab-1"), connect("tab-1"), connect("tab-2")
+	require.Equal(t, first, again)
+	require.NotEqual(t, first, other)
+	one, two := connect(""), connect("")
+	require.NotEqual(t, one, two)
 	batch := `{"session":"tab-1","seq":1,"frames":[{"type":"publish","id":1,"channel":"jobs:1","event":{"type":"x.test"}}]}`
 	header := http.Header{"Content-Type": {"application/json"}}
-	first := r.request(http.MethodPost, "/v1/commands", "", header, strings.NewReader(batch))
-	again := r.request(http.MethodPost, "/v1/commands", "", header, strings.NewReader(batch))
-	require.Equal(t, http.StatusOK, first.status, first.body)
-	require.Equal(t, first.body, again.body, "it was done once")
+	done := r.request(http.MethodPost, "/v1/commands", "", header, strings.NewReader(batch))
+	repeated := r.request(http.MethodPost, "/v1/commands", "", header, strings.NewReader(batch))
+	require.Equal(t, http.StatusOK, done.status, done.body)
+	require.Equal(t, done.body, repeated.body, "it was done once")
 }

@@ -258,6 +258,6 @@ func (p *poll) move(time.Duration) (overlap bool) { return false }
 
 // movingNow is the message of a poll that has to go on at another gateway.
 func movingNow() []byte {
-	b := wire.AppendMoving([]byte{'['}, mathrand.Int64N(100)) //nolint:gosec // jitter
+	b := wire.AppendMoving([]byte{'['}, mathrand.Int64N(100))
 	return append(b, ']')
 }

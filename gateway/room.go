@@ -44,17 +44,6 @@ type room struct {
 	relay    *relay.Relay // holds the channel's subscription at the broker; nil until it is open
 }
 
-type watcher struct {
-	session *session
-	known   *uint64 // the version that its client has already, until the first snapshot
-	begun   bool    // the first snapshot is settled
-	version uint64
-	live    bool // has a snapshot and follows the changes
-	behind  bool // its client had no room for a change: it gets that and the next ones when it has
-	owed    bool // is to get a snapshot as soon as its client has room for it and the store answers
-	excused bool // was told why it has none, or was given a stale one
-}
-
 const (
 	snapshotTimeout = 5 * time.Second
 	// sweepPause is how often it is looked whether an owed snapshot can be given; while the store is away
@@ -238,15 +227,6 @@ func (r *room) startLocked(w *watcher, page presence.Page) {
 	}
 	w.live, w.version = true, page.Version
 	r.catchUpLocked(w)
-}
-
-// beginLocked notes that the watcher's client has what it can have for now.
-func (w *watcher) beginLocked() {
-	w.known = nil
-	if !w.begun {
-		w.begun = true
-		w.session.conn.opened(nil)
-	}
 }
 
 // catchUpLocked tells a watcher the changes that are kept.

@@ -153,7 +153,7 @@ func (s *eventStream) tick(f *flusher, _ int64) {
 
 // move implements outlet.
 func (s *eventStream) move(after time.Duration) (overlap bool) {
-	s.hint = 1 + int(rand.Int64N(int64(leaveAfter/time.Millisecond))) //nolint:gosec // a client that only reads comes back when the stream ends
+	s.hint = 1 + int(rand.Int64N(int64(leaveAfter/time.Millisecond))) // a client that only reads comes back when the stream ends
 	s.conn.reply(func(b []byte) []byte { return wire.AppendMoving(b, after.Milliseconds()) })
 	return true
 }

@@ -43,6 +43,7 @@ type roamer struct {
 var transports = [3]string{"websocket", "poll", "sse"}
 
 func newRoamer(t testing.TB, j *journal, front, name string, channels ...string) *roamer {
+	t.Helper()
 	r := &roamer{
 		t: t, journal: j, url: "http://" + front, name: name, token: token(t, name), channels: channels,
 		http:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}},
@@ -87,11 +88,10 @@ func (r *roamer) requests() []wire.StreamChannel {
 }
 
 func (r *roamer) webSocket(ctx context.Context) error {
-	ws, resp, err := websocket.Dial(ctx, r.url+"/v1/ws", nil)
+	ws, _, err := websocket.Dial(ctx, r.url+"/v1/ws", nil) //nolint:bodyclose // Dial takes it
 	if err != nil {
 		return err
 	}
-	_ = resp.Body // Dial has taken it
 	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(1 << 20)
 	channels, err := json.Marshal(r.requests())
