@@ -1,4 +1,4 @@
-import { useDeferredValue, useState, type ReactNode } from 'react';
+import { useDeferredValue, useState, type Dispatch, type ReactNode, type SetStateAction } from 'react';
 import { Avatar } from '../people/Avatar';
 import type { People } from '../people/people';
 import { useConnectionStatus } from '@tallywire/client/react';
@@ -20,7 +20,7 @@ interface Props {
   view: TableView;
   people: People;
   open: string | null;
-  setOpen(id: string | null): void;
+  setOpen: Dispatch<SetStateAction<string | null>>;
 }
 
 /** The matches of a job, to find one's way in. */

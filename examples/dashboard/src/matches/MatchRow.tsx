@@ -33,7 +33,8 @@ function useLight(match: Match): (row: HTMLDivElement | null) => void {
     const light = getComputedStyle(element).getPropertyValue(fresh ? '--accent-soft' : '--light');
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     const frames = still ? [{ background: light }, { background: light }] : [{ background: light }, { background: 'transparent' }];
-    const animation = element.animate(frames, { duration, easing: 'ease-out' });
+    // In steps: dozens of rows at once are to cost few paints, not one each frame.
+    const animation = element.animate(frames, { duration, easing: fresh ? 'steps(4, end)' : 'steps(12, end)' });
     animation.currentTime = age;
     return () => animation.cancel();
   }, [match]);

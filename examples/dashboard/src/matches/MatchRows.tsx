@@ -1,5 +1,15 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { useEffect, useRef, useState, useSyncExternalStore, type KeyboardEvent, type ReactNode } from 'react';
+import {
+  useCallback,
+  useEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  type Dispatch,
+  type KeyboardEvent,
+  type ReactNode,
+  type SetStateAction,
+} from 'react';
 import type { People } from '../people/people';
 import { MatchRow } from './MatchRow';
 import type { Match } from './match';
@@ -16,7 +26,7 @@ interface Props {
   rows: ReadonlyMap<string, Match>;
   people: People;
   open: string | null;
-  setOpen(id: string | null): void;
+  setOpen: Dispatch<SetStateAction<string | null>>;
   /** Somebody looks closely: the order is to stay. */
   setHeld(held: boolean): void;
 }
@@ -46,6 +56,14 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
     list.scrollToIndex(index, { align: 'auto' });
     // eslint-disable-next-line react-hooks/exhaustive-deps -- only when another is opened
   }, [open]);
+
+  const choose = useCallback(
+    (id: string): void => {
+      setCurrent(id);
+      setOpen((now) => (now === id ? null : id));
+    },
+    [setOpen],
+  );
 
   const move = (e: KeyboardEvent): void => {
     const page = Math.max(1, Math.floor((box.current?.clientHeight ?? height) / height) - 1);
@@ -106,10 +124,7 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
               current={match.id === current}
               open={match.id === open}
               viewers={people.at.get(match.subject)}
-              choose={(chosen) => {
-                setCurrent(chosen);
-                setOpen(open === chosen ? null : chosen);
-              }}
+              choose={choose}
             />
           );
         })}

@@ -19,6 +19,9 @@ export interface TableView {
   readonly refused: string | null;
 }
 
+/** As often as eyes can follow a table. */
+const SHOW_MS = 80;
+
 const NO_COUNTS: Counts = { confirmed: 0, proposed: 0, rejected: 0, disputed: 0 };
 
 export const EMPTY: TableView = {
@@ -33,7 +36,7 @@ export const EMPTY: TableView = {
 
 /**
  * The matches of one job, kept from the events of its channel. It reads all that the channel retains. The
- * view changes once a frame, however many events there are; the map in it is the same one all the time.
+ * view changes a dozen times a second at most, however many events there are; the map in it is the same one all the time.
  */
 export class MatchTable {
   readonly channel: string;
@@ -45,7 +48,7 @@ export class MatchTable {
   #incomplete = false;
   #refused: string | null = null;
   #view: TableView = EMPTY;
-  #frame: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #client: Client<EventMap>;
 
@@ -80,8 +83,8 @@ export class MatchTable {
     return () => {
       undo();
       subscription.close();
-      if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
-      this.#frame = undefined;
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
     };
   }
 
@@ -122,12 +125,12 @@ export class MatchTable {
   }
 
   #changed(): void {
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = undefined;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
       const [rows, loaded, incomplete, refused] = [this.#rows, this.#loaded, this.#incomplete, this.#refused];
       const counts = { ...this.#counts };
       this.#view = { rows, counts, version: ++this.#version, touched: this.#touched, loaded, incomplete, refused };
       for (const listener of this.#listeners) listener();
-    });
+    }, SHOW_MS);
   }
 }
