@@ -1,19 +1,6 @@
-/** Full jitter: a random time below a bound that doubles with every attempt. */
-export interface Backoff {
-  /** Milliseconds to wait before the next attempt. */
-  next(): number;
-  /** Begins anew. */
-  reset(): void;
-}
-
-export function backoff(minMs: number, maxMs: number): Backoff {
-  let attempts = 0;
-  return {
-    next: () => Math.random() * Math.min(maxMs, minMs * 2 ** Math.min(attempts++, 30)),
-    reset: () => {
-      attempts = 0;
-    },
-  };
+/** Full jitter: a random time in milliseconds below a bound that doubles with every failure, the first one being 0. */
+export function jitter(minMs: number, maxMs: number, failures: number): number {
+  return Math.random() * Math.min(maxMs, minMs * 2 ** failures);
 }
 
 /** A random time between low and high. */

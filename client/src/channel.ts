@@ -14,35 +14,21 @@ export interface Channel {
   /** The connection whose frames count; null while none does. */
   owner: Conn | null;
   /** The last entry that the owner has sent. */
-  at: Position | undefined;
+  at?: Position | undefined;
   /** The owner could not resume from there and owes a `reset`. */
-  owed: Position | undefined;
-  head: Position | undefined;
-  /** It is not asked for: until another token or connection, or for good. */
-  refused: boolean | 'for-good';
+  owed?: Position | undefined;
+  head?: Position | undefined;
+  /** It is not asked for until there is another connection or token. */
+  refused: boolean;
   /** Failures in a row, and when it was last taken up. */
   failures: number;
   began: number;
-  retry: ReturnType<typeof setTimeout> | undefined;
-  linger: ReturnType<typeof setTimeout> | undefined;
+  retry?: ReturnType<typeof setTimeout> | undefined;
+  linger?: ReturnType<typeof setTimeout> | undefined;
 }
 
 export function channel(name: string): Channel {
-  return {
-    name,
-    listeners: new Set(),
-    watchers: 0,
-    presence: false,
-    owner: null,
-    at: undefined,
-    owed: undefined,
-    head: undefined,
-    refused: false,
-    failures: 0,
-    began: 0,
-    retry: undefined,
-    linger: undefined,
-  };
+  return { name, listeners: new Set(), watchers: 0, presence: false, owner: null, refused: false, failures: 0, began: 0 };
 }
 
 /** The earliest position that a listener still needs; the channel's own where nobody listens. */

@@ -6,7 +6,6 @@ import type { Listener } from './listener.js';
 import { stateOf } from './listener.js';
 import { presenceHandle } from './presence/handle.js';
 import { settings } from './settings.js';
-import { canShare, share } from './share.js';
 import { listeners } from './store.js';
 import type {
   ChannelEvent,
@@ -18,13 +17,14 @@ import type {
   PublishOptions,
   SubscribeOptions,
   Subscription,
+  SubscriptionState,
 } from './types/index.js';
 
 const CHANNEL = /^(?!_)[A-Za-z0-9_.:-]{1,128}$/;
 
 function checked(channel: string): string {
   if (!CHANNEL.test(channel)) {
-    throw new TallywireError('invalid_argument', `channel: ${JSON.stringify(channel)} is no name: 1 to 128 of A-Z a-z 0-9 _ . : -`, {
+    throw new TallywireError('invalid_argument', `channel: ${JSON.stringify(channel)} does not match ${CHANNEL}`, {
       channel,
     });
   }
@@ -33,12 +33,12 @@ function checked(channel: string): string {
 
 /** Makes a client. It does nothing until it is first asked for something. */
 export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
-  let own = settings(options);
-  let unshare: (() => void) | undefined;
-  if (options.shareTabs && canShare()) {
-    [own, unshare] = share(own, { client: () => client as Client<Record<string, unknown>>, wake: () => core.connection.wake() });
-  }
-  const core = assemble(own);
+  const s = settings(options);
+  // Where that cannot be loaded, tabs do not share.
+  const shared = options.shareTabs
+    ? import('./share.js').then((m) => m.share(s, () => client as Client<Record<string, unknown>>, () => core.connection.wake())).catch(() => s)
+    : undefined;
+  const core = assemble(shared ? { ...s, load: async (name) => (await shared).load(name) } : s);
 
   function subscribe(channel: string, handler: EventHandler | HandlerMap<M>, o: SubscribeOptions = {}): Subscription {
     const l = listenerFor<M>(checked(channel), handler, o, core.saved(channel), core.thrown);
@@ -57,26 +57,25 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
   }
 
   const client: Client<M> = {
-    connect: () => core.connect(),
+    async connect() {
+      core.start();
+      return (await core.more()).connected();
+    },
     reconnect: () => core.connection.reconnect(),
     close() {
-      unshare?.();
+      void shared?.then((x) => 'close' in x && x.close());
       return core.close();
     },
     getStatus: () => core.getStatus(),
     onStatus: (fn) => core.onStatus.add(fn),
     on: (_name, fn) => core.onError.add(fn),
     subscribe,
-    publish(channel: string, event: EventInput, o?: PublishOptions) {
-      try {
-        checked(channel);
-      } catch (error) {
-        return Promise.reject(error);
-      }
+    async publish(channel: string, event: EventInput, o?: PublishOptions) {
+      checked(channel);
       core.start();
-      return core.calls.publish(channel, event, o);
+      return (await core.more()).calls.publish(channel, event, o);
     },
-    signal: (channel, event) => core.calls.signal(checked(channel), event),
+    signal: (channel, event) => core.loaded()?.calls.signal(checked(channel), event) ?? false,
     presence: (channel) => presenceHandle(core, checked(channel)),
   };
   return client;
@@ -99,20 +98,13 @@ function listenerFor<M>(
     pos,
     since: from instanceof Date ? from.toISOString() : undefined,
     skipped: 0,
-    resetting: undefined,
-    error: undefined,
     closed: false,
-    state: { phase: 'pending', cursor: pos?.cursor, head: undefined, error: undefined },
+    options: o,
+    state: {} as SubscriptionState, // made when it is first looked at
     changed: listeners(thrown),
     onEvent:
       typeof handler === 'function'
         ? handler
         : (e: ChannelEvent) => (Object.hasOwn(map, e.type) ? map[e.type] : map['*'])?.(e),
-    onReset: (r) => o.onReset?.(r),
-    onSignal: (s) => o.onSignal?.(s),
-    onError(error) {
-      o.onError?.(error);
-      return o.onError !== undefined;
-    },
   };
 }

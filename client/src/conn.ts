@@ -1,5 +1,4 @@
 import type { Position } from './cursor.js';
-import type { TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
 import type { Link } from './transport/link.js';
 
@@ -19,6 +18,8 @@ export interface Conn {
   readonly asks: Map<string, Ask>;
   /** When it was taken up; 0 before. */
   up: number;
+  /** When the token expires, in seconds since 1970 by the gateway's clock. */
+  expires: number | undefined;
   /** The last round trip. */
   rttMs: number | null;
 }
@@ -34,7 +35,4 @@ export interface ConnectionHooks {
   lost(c: Conn): void;
   /** Something still comes from it that the current one has not taken over. */
   owes(c: Conn): boolean;
-  /** An id for a command. */
-  id(): number;
-  report(error: TallywireError): void;
 }

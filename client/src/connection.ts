@@ -1,12 +1,9 @@
-import type { Backoff } from './backoff.js';
-import { backoff, between } from './backoff.js';
+import { between, jitter } from './backoff.js';
 import type { ConnectionHooks, Conn } from './conn.js';
 import { needsToken, TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
-import type { Moment } from './lifecycle.js';
-import { onMoments } from './lifecycle.js';
 import type { Settings } from './settings.js';
-import { claims, freshToken, refreshIn } from './token.js';
+import { freshToken } from './token.js';
 import type { ConnectionStatus } from './types/index.js';
 
 /** A connection that has lived this long was a good one. */
@@ -23,12 +20,14 @@ type Timer = ReturnType<typeof setTimeout>;
 export interface Connection {
   /** The one to send on; null without one. */
   current(): Conn | null;
-  /** The one being made. */
-  next(): Conn | null;
+  /** The same, and the one being made. */
+  both(): Conn[];
   start(): void;
   reconnect(): void;
-  /** It is worth trying at once. */
+  /** It is worth trying at once, and finding out at once whether the connection lives. */
   wake(): void;
+  /** The connection may be gone. */
+  doubt(): void;
   /** What was received is handled: lets go of connections that owe nothing any more. */
   settled(): void;
   close(): void;
@@ -39,8 +38,7 @@ export function connection(
   setStatus: (change: Partial<ConnectionStatus>) => void,
   hooks: ConnectionHooks,
 ): Connection {
-  const retry: Backoff = backoff(s.minMs, s.maxMs);
-  const refreshRetry = backoff(1_000, 60_000);
+  let misses = 0; // in a row, whatever the transport
   const old = new Map<Conn, Timer>();
   let cur: Conn | null = null;
   let next: Conn | null = null;
@@ -54,8 +52,6 @@ export function connection(
   let attemptTimer: Timer | undefined;
   let retryTimer: Timer | undefined;
   let probeTimer: Timer | undefined;
-  let refreshTimer: Timer | undefined;
-  let undo: (() => void) | undefined;
 
   /** Drops the attempt under way. */
   function abandon(): void {
@@ -96,12 +92,12 @@ export function connection(
           if (c === cur) setStatus({ latencyMs: ms });
         },
       });
-      const c: Conn = { link, token, asks: new Map(), up: 0, rttMs: null };
+      const c: Conn = { link, token, asks: new Map(), up: 0, expires: undefined, rttMs: null };
       next = c;
       hooks.opening(c);
     } catch (cause) {
       if (mine !== attempt) return;
-      const error = cause instanceof TallywireError ? cause : new TallywireError('network', 'the connection cannot be opened', { cause });
+      const error = cause instanceof TallywireError ? cause : new TallywireError('network', 'cannot connect', { cause });
       // What this environment lacks it will lack at the next attempt, too.
       if (error.code === 'invalid_argument' && s.transports.length > 1) {
         s.transports.splice(at, 1);
@@ -125,11 +121,11 @@ export function connection(
       latencyMs: c.rttMs,
       retryAt: null,
       lastError: null,
-      user: f.user ?? (claims(c.token).sub as string | undefined) ?? null,
+      user: f.user ?? null,
       gateway: f.gateway ?? null,
     });
     if (prev) old.set(prev, setTimeout(() => retire(prev), RETIRE_MS));
-    expires(c, f.expires);
+    c.expires = f.expires;
     clearTimeout(probeTimer);
     if (level > 0) probeLater();
     else {
@@ -164,7 +160,6 @@ export function connection(
         clearTimeout(retryTimer);
         retryTimer = setTimeout(() => void open(level, false), f.after_ms ?? 0);
       } else if (f.type === 'degraded') setStatus({ status: f.degraded ? 'degraded' : 'live' });
-      else if (f.type === 'refreshed') expires(c, f.expires);
     }
     hooks.frames(c, frames);
   }
@@ -175,10 +170,9 @@ export function connection(
     hooks.lost(c);
     if (c !== cur) return;
     cur = null;
-    clearTimeout(refreshTimer);
     clearTimeout(probeTimer);
     const stable = Date.now() - c.up >= STABLE_MS;
-    if (stable) retry.reset();
+    if (stable) misses = 0;
     if (stable && c.link.proven()) failures = 0;
     setStatus({ status: 'reconnecting', transport: null, latencyMs: null, lastError: error });
     if (next) return; // the next one is being made already
@@ -192,7 +186,7 @@ export function connection(
       failures = 0;
       level = (level + 1) % s.transports.length;
     }
-    let wait = retry.next();
+    let wait = jitter(s.minMs, s.maxMs, misses++);
     if (error.retryAfterMs !== undefined) wait = Math.max(wait, error.retryAfterMs * between(1, 1.25));
     if (error.code === 'too_many_errors' || (error.status === 403 && !error.retry)) wait = s.maxMs * between(1, 2);
     if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', lastError: error, retryAt: Date.now() + wait });
@@ -210,48 +204,26 @@ export function connection(
     probeMs = Math.min(probeMs * 2, PROBE_MAX_MS);
   }
 
-  function expires(c: Conn, at: number | undefined): void {
-    clearTimeout(refreshTimer);
-    refreshRetry.reset();
-    if (at && typeof s.token === 'function') refreshTimer = setTimeout(() => void refresh(c), refreshIn(at, c.token, Date.now()));
-  }
-
-  async function refresh(c: Conn): Promise<void> {
-    try {
-      const token = await freshToken(s.token);
-      if (c !== cur || !token) return;
-      c.token = token;
-      c.link.refresh(hooks.id(), token);
-    } catch (error) {
-      if (c !== cur) return;
-      hooks.report(error as TallywireError);
-    }
-    // Until `refreshed` says otherwise.
-    refreshTimer = setTimeout(() => void refresh(c), 5_000 + refreshRetry.next());
-  }
-
-  function moment(m: Moment): void {
-    if (cur) cur.link.probe();
-    if (m === 'wake' && !cur && !next) now();
-  }
-
   /** Tries at once what was to be tried later. */
   function now(): void {
-    retry.reset();
+    misses = 0;
     void open(level, false);
   }
 
   return {
     current: () => cur,
-    next: () => next,
+    both: () => [cur, next].filter((c) => c !== null),
     settled: retireOwing,
     start() {
       if (state !== 'idle') return;
       state = 'running';
-      undo = onMoments(moment);
       void open(level, false);
     },
-    wake: () => moment('wake'),
+    doubt: () => cur?.link.probe(),
+    wake() {
+      if (cur) cur.link.probe();
+      else if (state === 'running' && !next) now();
+    },
     reconnect() {
       if (state === 'idle') return this.start();
       if (state === 'closed') return;
@@ -262,10 +234,8 @@ export function connection(
     },
     close() {
       state = 'closed';
-      undo?.();
       abandon();
       clearTimeout(probeTimer);
-      clearTimeout(refreshTimer);
       for (const c of [...old.keys()]) retire(c);
       if (cur) release(cur);
       cur = null;

@@ -1,6 +1,4 @@
-import { backoff } from './backoff.js';
-import type { Calls } from './calls.js';
-import { calls } from './calls.js';
+import { jitter } from './backoff.js';
 import type { Channel } from './channel.js';
 import type { Conn } from './conn.js';
 import type { Connection } from './connection.js';
@@ -11,37 +9,37 @@ import { refusal, TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
 import { stateOf } from './listener.js';
 import { persist } from './persist.js';
-import type { Presence } from './presence/index.js';
+import type { Later } from './later.js';
 import type { Settings } from './settings.js';
 import type { Listeners } from './store.js';
 import { listeners } from './store.js';
 import type { Subscriptions } from './subscriptions.js';
 import { subscriptions } from './subscriptions.js';
-import type { ConnectionStatus, Members } from './types/index.js';
+import type { ConnectionStatus } from './types/index.js';
 
 /** The parts of a client, put together. */
 export interface Core {
   readonly connection: Connection;
   readonly subs: Subscriptions;
-  readonly calls: Calls;
   readonly onStatus: Listeners;
   readonly onError: Listeners<[TallywireError]>;
   getStatus(): ConnectionStatus;
   /** Connects, if it has not begun. */
   start(): void;
-  connect(): Promise<void>;
   close(): Promise<void>;
-  /** Loads what presence takes, and connects. */
-  presence(): Promise<Presence>;
-  /** The same, if that has begun. */
-  loaded(): Promise<Presence> | undefined;
-  members(channel: string): Members | undefined;
+  /** Loads what is not needed to connect and to deliver. */
+  more(): Promise<Later>;
+  /** The same, if it is there. */
+  loaded(): Later | undefined;
   /** A cursor from before a reload. */
   saved(channel: string): string | undefined;
   report(error: TallywireError): void;
   /** Reports what a listener threw. */
-  thrown(cause: unknown): void;
+  thrown(cause: unknown, channel?: string): void;
 }
+
+/** How long until it is tried again to load a part. */
+const RELOAD_MS = 5_000;
 
 export function assemble(s: Settings): Core {
   const onError = listeners<[TallywireError]>((cause) => {
@@ -51,15 +49,15 @@ export function assemble(s: Settings): Core {
     });
   });
   const report = (error: TallywireError) => onError.call(error);
-  const thrown = (cause: unknown) =>
-    report(new TallywireError('handler_failed', `a listener failed: ${String(cause)}`, { cause }));
+  const thrown = (cause: unknown, channel?: string) =>
+    report(new TallywireError('handler_failed', `handler failed: ${String(cause)}`, { channel, cause }));
   const onStatus = listeners(thrown);
-  let together: Presence | undefined;
-  let loading: Promise<Presence> | undefined;
-  const cursors = persist(s.storage, s.shareKey);
+  let rest: Later | undefined;
+  let loading: Promise<Later> | undefined;
+  const cursors = persist(s);
   const dirty = new Set<Channel>();
+  let giveUp: (() => void) | undefined;
   let ids = 0;
-  let closed = false;
   let status: ConnectionStatus = {
     status: 'idle',
     transport: null,
@@ -72,11 +70,9 @@ export function assemble(s: Settings): Core {
   };
 
   const id = () => ++ids;
-  const wait = (failures: number) => {
-    const b = backoff(s.minMs * 2 ** Math.min(failures - 1, 20), s.maxMs);
-    return s.minMs / 2 + b.next();
-  };
+  const wait = (failures: number) => s.minMs / 2 + jitter(s.minMs, s.maxMs, failures - 1);
   const current = () => conn.current();
+  const getStatus = () => status;
 
   function setStatus(change: Partial<ConnectionStatus>): void {
     const all = Object.entries(change) as [keyof ConnectionStatus, unknown][];
@@ -97,7 +93,7 @@ export function assemble(s: Settings): Core {
     for (const ch of all) {
       const live = ch.owner !== null;
       cursors.write(ch);
-      together?.changed(ch);
+      rest?.presence.changed(ch);
       for (const l of ch.listeners) {
         const before = l.state;
         if (stateOf(l, live, ch.head) !== before) l.changed.call();
@@ -105,40 +101,53 @@ export function assemble(s: Settings): Core {
     }
   }
 
+  const needs = { current, id, backoff: wait };
   const subs: Subscriptions = subscriptions({
-    connection: () => conn,
+    ...needs,
+    conns: () => conn.both(),
     lingerMs: s.lingerMs,
-    id,
-    backoff: wait,
-    present: (channel) => together?.stays.has(channel) ?? false,
+    present: (channel) => rest?.presence.stays.has(channel) ?? false,
     changed,
-    dropped: (channel) => together?.dropped(channel),
+    dropped: (channel) => rest?.presence.dropped(channel),
   });
-  const publishes = calls({ current, limit: s.queue, id, backoff: wait, report });
-  const channels = deliver({ subs, changed, report, members: (f) => together?.frame(f) });
+  const channels = deliver({ subs, changed, report, thrown, members: (f) => rest?.presence.frame(f) });
 
-  function presence(): Promise<Presence> {
-    conn.start();
-    loading ??= import('./presence/index.js').then(
-      (m) => {
-        together ??= m.presence({
-          current,
-          id,
-          backoff: wait,
+  /** Loads the rest; what fails is tried again. */
+  function more(): Promise<Later> {
+    return (loading ??= load());
+  }
+
+  async function load(): Promise<Later> {
+    for (;;) {
+      try {
+        const { later } = await import('./later.js');
+        rest = later({
+          ...needs,
+          token: s.token,
+          limit: s.queue,
+          report,
+          thrown,
+          getStatus,
+          onStatus,
+          wake: () => conn.wake(),
+          doubt: () => conn.doubt(),
           left: (channel) => subs.release(channel),
           watch: (channel) => subs.watch(channel),
           live: (channel) => !!subs.channels.get(channel)?.owner,
-          thrown,
         });
-        if (closed) together.stays.close();
-        return together;
-      },
-      (cause: unknown) => {
-        loading = undefined;
-        throw new TallywireError('network', 'presence cannot be loaded', { retry: true, cause });
-      },
-    );
-    return loading;
+        const c = current();
+        if (c) rest.attached(c);
+        if (status.status === 'closed') rest.close();
+        return rest;
+      } catch (cause) {
+        report(new TallywireError('network', 'cannot load a part of the client', { retry: true, cause }));
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, RELOAD_MS);
+          giveUp = () => (clearTimeout(timer), resolve());
+        });
+        if (status.status === 'closed') throw new TallywireError('closed', 'the client is closed');
+      }
+    }
   }
 
   const queue = dispatcher<{ c: Conn; f: ServerFrame }>(
@@ -156,10 +165,10 @@ export function assemble(s: Settings): Core {
   const behind = new Set<Channel>();
 
   function frames(c: Conn, all: readonly ServerFrame[]): void {
-    const rest = all.filter((f) => !answered(f));
-    if (rest.length === 0 || queue.push(rest.map((f) => ({ c, f })))) return;
+    const told = all.filter((f) => !answered(c, f));
+    if (told.length === 0 || queue.push(told.map((f) => ({ c, f })))) return;
     // There is no room: what is dropped is asked for again when there is.
-    for (const f of rest) {
+    for (const f of told) {
       const ch = subs.channels.get(f.channel ?? '');
       if (!ch || (ch.owner !== c && !c.asks.has(ch.name))) continue;
       ch.owner = null;
@@ -168,64 +177,53 @@ export function assemble(s: Settings): Core {
     }
   }
 
-  function answered(f: ServerFrame): boolean {
-    if (f.type === 'refreshed') subs.forgive();
-    if (/^(moving|degraded|refreshed|unsubscribed|pong)$/.test(f.type)) return true;
-    if (f.id === undefined) return false;
-    return publishes.answer(f) || (together?.answer(f) ?? false);
+  function answered(c: Conn, f: ServerFrame): boolean {
+    if (f.type === 'refreshed') {
+      c.expires = f.expires;
+      if (c === current()) rest?.expires(c);
+      subs.forgive();
+    }
+    return f.id !== undefined && !!rest?.answer(f);
   }
 
   const conn: Connection = connection(s, setStatus, {
     opening: (c) => subs.askAll(c),
     attached(c) {
-      together?.stays.attached(c);
+      rest?.attached(c);
       subs.forgive();
       subs.askAll(c);
-      publishes.attached(c);
     },
     frames,
     lost(c) {
       subs.lost(c);
-      if (!current()) together?.stays.lost();
+      if (!current()) rest?.lost();
     },
     owes: (c) => subs.owes(c),
-    id,
-    report,
   });
+
+  function start(): void {
+    conn.start();
+    more().catch(() => {}); // who needs it is told
+  }
 
   return {
     connection: conn,
     subs,
-    calls: publishes,
-    presence,
-    loaded: () => loading,
+    more,
+    loaded: () => rest,
     report,
     onStatus,
     onError,
     thrown,
-    getStatus: () => status,
-    start: () => conn.start(),
+    getStatus,
+    start,
     saved: (channel) => cursors.read(channel),
-    connect: () =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (status.status === 'closed') reject(new TallywireError('closed', 'the client is closed'));
-          else if (conn.current()) resolve();
-          else return;
-          undo();
-        };
-        const undo = onStatus.add(look);
-        conn.start();
-        look();
-      }),
-    members: (channel) => together?.members(channel),
     async close() {
       conn.close();
       queue.clear();
       subs.close();
-      publishes.close();
-      closed = true;
-      together?.stays.close();
+      giveUp?.();
+      rest?.close();
     },
   };
 }

@@ -21,19 +21,17 @@ export interface DeliverNeeds {
   /** A channel's listeners have something new to show. */
   changed(ch: Channel): void;
   report(error: TallywireError): void;
+  /** A handler threw. */
+  thrown(cause: unknown, channel: string): void;
   /** The connection says who the members are, or what changes about them. */
   members(f: ServerFrame): void;
 }
-
-/** Refusals that no other connection or token changes. */
-const FOR_GOOD = /^(invalid_(channel|cursor|since|frame)|unsupported)$/;
 
 export function deliver(n: DeliverNeeds): Deliver {
   /** Runs a handler; what it throws is reported and stops nothing. */
   function run(ch: Channel, l: Listener, fn: () => unknown): void {
     if (l.closed) return;
-    const failed = (cause: unknown) =>
-      n.report(new TallywireError('handler_failed', `a handler of ${ch.name} failed: ${String(cause)}`, { channel: ch.name, cause }));
+    const failed = (cause: unknown) => n.thrown(cause, ch.name);
     try {
       const result = fn();
       if (result instanceof Promise) result.catch(failed);
@@ -43,8 +41,8 @@ export function deliver(n: DeliverNeeds): Deliver {
   }
 
   function violated(ch: Channel, f: ServerFrame): void {
-    const what = `${f.type} ${f.cursor ?? ''} (skipped ${f.skipped ?? 0}) does not follow ${ch.at?.cursor ?? 'anything'}`;
-    n.report(new TallywireError('violation', `${ch.name}: ${what}`, { channel: ch.name, retry: true }));
+    const what = `${f.type} ${f.cursor} (skipped ${f.skipped ?? 0}) does not follow ${ch.at?.cursor}`;
+    n.report(new TallywireError('violation', what, { channel: ch.name, retry: true }));
     n.subs.again(ch);
   }
 
@@ -117,10 +115,10 @@ export function deliver(n: DeliverNeeds): Deliver {
       ch.head = head;
     }
     for (const l of told) {
-      if (forbidden) l.error = new TallywireError('forbidden', 'the token does not allow it any more', { channel: ch.name });
+      if (forbidden) l.error = new TallywireError('forbidden', 'no longer allowed', { channel: ch.name });
       else l.resetting = head;
       l.skipped = 0;
-      run(ch, l, () => l.onReset(r));
+      run(ch, l, () => l.options.onReset?.(r));
       if (at && !forbidden) l.pos = at;
     }
     n.changed(ch);
@@ -137,17 +135,15 @@ export function deliver(n: DeliverNeeds): Deliver {
     else {
       c.asks.delete(ch.name);
       ch.owner = null;
-      ch.refused = FOR_GOOD.test(error.code) ? 'for-good' : true;
+      ch.refused = true;
     }
-    const unheard = [...ch.listeners].filter((l) => {
+    let heard = ch.listeners.size > 0;
+    for (const l of ch.listeners) {
       if (!retry) l.error = error;
-      let heard = true;
-      run(ch, l, () => {
-        heard = l.onError(error);
-      });
-      return !heard;
-    });
-    if (unheard.length > 0 || ch.listeners.size === 0) n.report(error);
+      heard &&= !!l.options.onError;
+      run(ch, l, () => l.options.onError?.(error));
+    }
+    if (!heard) n.report(error);
     if (ch.watchers > 0 && !retry) n.members(f);
     n.changed(ch);
   }
@@ -169,7 +165,7 @@ export function deliver(n: DeliverNeeds): Deliver {
       else if (ch.owner !== c) return true;
       else if (f.type === 'event' || f.type === 'skip') advance(c, ch, f);
       else if (f.type === 'reset') reset(ch, f);
-      else if (f.type === 'signal') for (const l of ch.listeners) run(ch, l, () => l.onSignal(signalOf(f)));
+      else if (f.type === 'signal') for (const l of ch.listeners) run(ch, l, () => l.options.onSignal?.(signalOf(f)));
       return true;
     },
   };

@@ -55,10 +55,6 @@ export function dispatcher<T>(run: (item: T) => void, after: (idle: boolean) => 
 
 /** Gives way and comes back soon, also in a hidden page, whose timers are slow. */
 function later(fn: () => void): void {
-  if (typeof MessageChannel === 'undefined') {
-    setTimeout(fn, 0);
-    return;
-  }
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = () => {
     port1.close();

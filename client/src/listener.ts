@@ -1,27 +1,25 @@
 import type { Position } from './cursor.js';
 import type { TallywireError } from './error.js';
 import type { Listeners } from './store.js';
-import type { ChannelEvent, Reset, Signal, SubscriptionPhase, SubscriptionState } from './types/index.js';
+import type { ChannelEvent, SubscribeOptions, SubscriptionPhase, SubscriptionState } from './types/index.js';
 
 /** One subscriber of a channel. */
 export interface Listener {
   /** The last event whose handlers have run; undefined until the first answer. */
-  pos: Position | undefined;
+  pos?: Position | undefined;
   /** Where it wants to begin while it has no position: a time, or else now. */
   readonly since: string | undefined;
   /** Events left out on purpose since the last one delivered. */
   skipped: number;
   /** The head at the last reset, until it is reached. */
-  resetting: Position | undefined;
-  error: TallywireError | undefined;
+  resetting?: Position | undefined;
+  error?: TallywireError | undefined;
   closed: boolean;
   state: SubscriptionState;
   readonly changed: Listeners;
   onEvent(event: ChannelEvent): unknown;
-  onReset(reset: Reset): unknown;
-  onSignal(signal: Signal): unknown;
-  /** False where nobody wants to know. */
-  onError(error: TallywireError): boolean;
+  /** Where it says what to do with what is no event. */
+  readonly options: SubscribeOptions;
 }
 
 /** The state to show; the same object while nothing has changed. */

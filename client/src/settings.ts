@@ -2,7 +2,7 @@ import { TallywireError } from './error.js';
 import { randomName } from './random.js';
 import type { Link, LinkHandler, OpenLink } from './transport/link.js';
 import { openWebSocket } from './transport/websocket.js';
-import type { ClientOptions, CursorStorage, TokenSource, TransportName, WebSocketConstructor } from './types/index.js';
+import type { ClientOptions, TokenSource, TransportName, WebSocketConstructor } from './types/index.js';
 
 /** Options with their defaults. */
 export interface Settings {
@@ -17,7 +17,7 @@ export interface Settings {
   readonly queue: number;
   readonly lingerMs: number;
   readonly shareKey: string;
-  readonly storage: CursorStorage | undefined;
+  readonly persist: ClientOptions['persist'];
   /** Loads what opens links of a transport. */
   load: Load;
 }
@@ -68,7 +68,7 @@ export function settings(o: ClientOptions): Settings {
     queue,
     lingerMs,
     shareKey: o.shareKey ?? base,
-    storage: persist === 'session' ? sessionStorageOf() : persist,
+    persist,
     async load(name) {
       const open = await LOAD[name]();
       return (fresh, on) => open({ ...link, token: fresh }, on);
@@ -80,18 +80,9 @@ function baseOf(url: string): string {
   try {
     const page = (globalThis as { location?: { href: string } }).location?.href;
     const u = new URL(url.replace(/^ws/, 'http'), page);
-    if (!/^https?:$/.test(u.protocol) || u.username) throw new TypeError('wrong scheme, or a user in it');
+    if (!/^https?:$/.test(u.protocol) || u.username) throw u;
     return u.origin + u.pathname.replace(/\/+$/, '');
   } catch (cause) {
-    throw new TallywireError('invalid_argument', `url: must be http(s):// or ws(s):// and a host, is ${JSON.stringify(url)}`, { cause });
-  }
-}
-
-/** Undefined where there is none, or where the page may not use it. */
-function sessionStorageOf(): CursorStorage | undefined {
-  try {
-    return globalThis.sessionStorage;
-  } catch {
-    return undefined;
+    throw new TallywireError('invalid_argument', `url: ${JSON.stringify(url)} is not http(s):// or ws(s):// and a host`, { cause });
   }
 }

@@ -4,7 +4,6 @@ export interface Listeners<A extends unknown[] = []> {
   add(listener: (...args: A) => void): () => void;
   /** Calls all; one that throws does not keep the others from being called. */
   call(...args: A): void;
-  readonly size: () => number;
 }
 
 /** A set of listeners; onThrow is given what they throw. */
@@ -26,6 +25,5 @@ export function listeners<A extends unknown[] = []>(onThrow: (cause: unknown) =>
         }
       }
     },
-    size: () => all.size,
   };
 }

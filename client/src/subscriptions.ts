@@ -1,7 +1,6 @@
 import type { Channel } from './channel.js';
 import { channel, earliest } from './channel.js';
 import type { Conn } from './conn.js';
-import type { Connection } from './connection.js';
 import type { ChannelRequest } from './frame.js';
 import type { Listener } from './listener.js';
 
@@ -31,7 +30,8 @@ export interface Subscriptions {
 
 /** What the subscriptions need to know of the rest. */
 export interface SubscriptionsNeeds {
-  readonly connection: () => Connection;
+  /** The current connection and the one being made, as far as there are such. */
+  conns(): Conn[];
   readonly lingerMs: number;
   id(): number;
   /** How long to wait before the next try after so many failures. */
@@ -92,30 +92,30 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
     queueMicrotask(() => {
       const all = due ?? [];
       due = undefined;
-      for (const c of [n.connection().current(), n.connection().next()]) if (c) askOn(c, all);
+      for (const c of n.conns()) askOn(c, all);
     });
   }
 
   function fence(ch: Channel): void {
     ch.owner = null;
-    n.connection().current()?.asks.delete(ch.name);
+    n.conns()[0]?.asks.delete(ch.name);
     n.changed(ch);
+  }
+
+  function still(ch: Channel): void {
+    clearTimeout(ch.linger);
+    clearTimeout(ch.retry);
   }
 
   function drop(ch: Channel): void {
     if (channels.get(ch.name) !== ch || ch.listeners.size + ch.watchers > 0 || n.present(ch.name)) return;
-    clearTimeout(ch.linger);
-    clearTimeout(ch.retry);
+    still(ch);
     channels.delete(ch.name);
     n.dropped(ch.name);
-    for (const c of [n.connection().current(), n.connection().next()]) {
-      if (!c || (ch.owner !== c && !c.asks.has(ch.name))) continue;
-      c.asks.delete(ch.name);
-      c.link.unsubscribe([ch.name]);
-    }
+    for (const c of n.conns()) if (c.asks.delete(ch.name) || ch.owner === c) c.link.unsubscribe([ch.name]);
   }
 
-  const pending = (ch: Channel) => n.connection().current()?.asks.has(ch.name) ?? false;
+  const pending = (ch: Channel) => n.conns().some((c) => c.asks.has(ch.name));
 
   function maybeLinger(ch: Channel): void {
     if (ch.listeners.size + ch.watchers === 0) ch.linger = setTimeout(() => drop(ch), n.lingerMs);
@@ -181,16 +181,11 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
     },
     forgive() {
       for (const ch of channels.values()) {
-        if (ch.refused !== true) continue;
+        if (!ch.refused) continue;
         ch.refused = false;
         ask(ch);
       }
     },
-    close() {
-      for (const ch of channels.values()) {
-        clearTimeout(ch.linger);
-        clearTimeout(ch.retry);
-      }
-    },
+    close: () => channels.forEach(still),
   };
 }

@@ -3,38 +3,32 @@ import type { Members, PresenceHandle } from '../types/index.js';
 
 const NOBODY: Members = { known: false, count: 0, sessions: 0, members: [], stale: true, error: undefined };
 
-/** How long until it is tried again to load what presence takes. */
-const RELOAD_MS = 5_000;
-
-/** A handle on presence in a channel. It works in the order of its calls, from before presence is loaded. */
+/** A handle on presence in a channel. It works in the order of its calls, also before it is loaded. */
 export function presenceHandle<S>(core: Core, channel: string): PresenceHandle<S> {
   const me = {};
-  const enter = (status?: S | null) => core.presence().then((p) => p.stays.enter(channel, me, status));
+  // All take one turn, so that they are done in the order of the calls.
+  const enter = (status?: S | null) => {
+    core.start();
+    return core.more().then((m) => m.presence.stays.enter(channel, me, status));
+  };
   return {
     channel,
     enter,
     update: enter,
-    leave: () => core.loaded()?.then((p) => p.stays.leave(channel, me)) ?? Promise.resolve(),
-    getMembers: () => (core.members(channel) ?? NOBODY) as Members<S>,
+    leave: () => core.more().then((m) => m.presence.stays.leave(channel, me)),
+    getMembers: () => (core.loaded()?.presence.members(channel) ?? NOBODY) as Members<S>,
     onMembers(listener) {
       let undo: (() => void) | undefined;
       let done = false;
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const load = () => {
-        core.presence().then(
-          (p) => {
-            if (!done) undo = p.follow(channel, listener);
-          },
-          (error) => {
-            core.report(error);
-            if (!done) timer = setTimeout(load, RELOAD_MS);
-          },
-        );
-      };
-      load();
+      core.start();
+      void core.more().then(
+        (m) => {
+          if (!done) undo = m.presence.follow(channel, listener);
+        },
+        () => {}, // closed
+      );
       return () => {
         done = true;
-        clearTimeout(timer);
         undo?.();
         undo = undefined;
       };

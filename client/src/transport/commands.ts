@@ -1,4 +1,4 @@
-import { backoff } from '../backoff.js';
+import { jitter } from '../backoff.js';
 import { needsToken, TallywireError } from '../error.js';
 import type { ClientFrame, ServerFrame } from '../frame.js';
 import { readFrames, takeMessage } from '../frame.js';
@@ -31,7 +31,7 @@ export interface Commands {
 export function commands(o: LinkOptions, token: () => string | undefined, on: CommandsHandler): Commands {
   const abort = new AbortController();
   const queue: ClientFrame[] = [];
-  const retry = backoff(250, 5_000);
+  let waits = 0; // in a row
   let busy = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let beat: ReturnType<typeof setTimeout> | undefined;
@@ -73,8 +73,8 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
         const answered = new Set(answers.map((f) => f.id));
         const missing = frames.filter((f) => f.id !== undefined && !answered.has(f.id));
         queue.unshift(...missing);
-        if (missing.length === 0) retry.reset();
-        else await sleep(retry.next());
+        if (missing.length === 0) waits = 0;
+        else await sleep(jitter(250, 5_000, waits++));
         return;
       } catch (cause) {
         if (closed()) return;
@@ -87,7 +87,7 @@ export function commands(o: LinkOptions, token: () => string | undefined, on: Co
         }
         if (needsToken(error) || ++failures > MAX_FAILURES) return on.failed(error);
         if (!error.retry) return on.frames(frames.map((f) => refused(f, error)));
-        await sleep(Math.max(retry.next(), error.retryAfterMs ?? 0));
+        await sleep(Math.max(jitter(250, 5_000, waits++), error.retryAfterMs ?? 0));
       }
     }
   }

@@ -1,3 +1,4 @@
+import { claims } from '../claims.js';
 import { refusal, TallywireError } from '../error.js';
 import type { ServerFrame } from '../frame.js';
 import type { Commands } from './commands.js';
@@ -68,12 +69,18 @@ export function httpLink(name: 'sse' | 'poll', o: LinkOptions, on: LinkHandler, 
     if (!ended) upstream.keepAlive();
   }
 
+  /** What a gateway says that takes a connection, where it says nothing but an answer. */
+  function taken(): ServerFrame {
+    const { sub } = claims(token);
+    return { type: 'connected', session: o.session, ...(typeof sub === 'string' && { user: sub }) };
+  }
+
   function idle(): void {
     if (up || checking) return;
     checking = true;
     upstream.ping().then(
       () => {
-        if (!ended) open({ type: 'connected', session: o.session });
+        if (!ended) open(taken());
       },
       (error: TallywireError) => end(error),
     );
@@ -83,7 +90,7 @@ export function httpLink(name: 'sse' | 'poll', o: LinkOptions, on: LinkHandler, 
     fed = true;
     const connected = frames.find((f) => f.type === 'connected');
     const again = up;
-    open(connected ?? { type: 'connected', session: o.session });
+    open(connected ?? taken());
     const moving = frames.find((f) => f.type === 'moving');
     if (moving) feed.moving(moving.after_ms ?? 0);
     const rest = wanted.take(frames, asked).filter((f) => !/^(connected|next|moving)$/.test(f.type));
@@ -97,7 +104,7 @@ export function httpLink(name: 'sse' | 'poll', o: LinkOptions, on: LinkHandler, 
   function refusedAll(error: TallywireError, asked: Asked): boolean {
     if (!refusesAll(error)) return false;
     fed = true;
-    open({ type: 'connected', session: o.session });
+    open(taken());
     const { code, message, retry } = error;
     const frames = asked.channels.map(({ channel }) => ({ type: 'error', channel, code, message, retry }));
     on.frames(wanted.take(frames, asked));

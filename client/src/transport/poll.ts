@@ -1,4 +1,4 @@
-import { backoff } from '../backoff.js';
+import { jitter } from '../backoff.js';
 import { TallywireError } from '../error.js';
 import type { ServerFrame } from '../frame.js';
 import { readFrames } from '../frame.js';
@@ -20,7 +20,7 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
   let degraded = false;
   let request: AbortController | undefined;
   let wake: (() => void) | undefined;
-  const rest = backoff(250, 5_000);
+  let hollow = 0; // answers in a row that came too early
 
   const again = () => {
     request?.abort();
@@ -78,8 +78,8 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
     if (refused?.code === 'replaced') return link.end(refused);
     link.positions.next(next.channels ?? []);
     // An answer that comes early with nothing in it comes from something that does not wait.
-    if (frames.length > 1 || took >= 1_000 || waitMs === 0) rest.reset();
-    else await pause(rest.next());
+    if (frames.length > 1 || took >= 1_000 || waitMs === 0) hollow = 0;
+    else await pause(jitter(250, 5_000, hollow++));
   }
 
   /** The frames that a change of `degraded` stands for. */

@@ -58,7 +58,7 @@ export function openWebSocket(o: LinkOptions, on: LinkHandler): Link {
     try {
       ws.send(JSON.stringify(message));
     } catch (cause) {
-      end(new TallywireError('network', 'the socket is closed', { retry: true, cause }));
+      end(new TallywireError('network', 'socket closed', { retry: true, cause }));
     }
   }
 
@@ -77,7 +77,7 @@ export function openWebSocket(o: LinkOptions, on: LinkHandler): Link {
   }
 
   function silent(): void {
-    end(new TallywireError('timeout', 'nothing heard from the gateway', { retry: true }));
+    end(new TallywireError('timeout', 'the gateway is silent', { retry: true }));
   }
 
   function connected(f: ServerFrame): void {
@@ -118,12 +118,12 @@ export function openWebSocket(o: LinkOptions, on: LinkHandler): Link {
       const rest = readFrames(String(m.data)).filter((f) => !ended && !control(f));
       if (rest.length > 0 && !ended) on.frames(rest);
     } catch (cause) {
-      end(new TallywireError('bad_answer', 'the gateway sent no frames', { retry: true, cause }));
+      end(new TallywireError('bad_answer', 'no frames', { retry: true, cause }));
     }
   };
   ws.onclose = (c: { code: number; reason: string }) => {
     const code = c.code === 4401 ? 'unauthorized' : c.code === 4429 ? 'too_many_errors' : 'network';
-    end(refused ?? new TallywireError(code, c.reason || `the socket was closed (${c.code})`, { retry: true, status: c.code }));
+    end(refused ?? new TallywireError(code, c.reason || `socket closed (${c.code})`, { retry: true, status: c.code }));
   };
   ws.onerror = () => {}; // `onclose` follows
 

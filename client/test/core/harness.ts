@@ -1,6 +1,6 @@
 import { afterEach, vi } from 'vitest';
 // Loaded before the clock is a fake one.
-import '../../src/presence/index.js';
+import '../../src/later.js';
 import '../../src/transport/fallback.js';
 import type { ChannelEvent, Client, ClientOptions, ConnectionStatus, TallywireError } from '../../src/index.js';
 import { createClient } from '../../src/index.js';

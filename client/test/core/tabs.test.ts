@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import '../../src/tabs.js'; // loaded before the clock is a fake one
+import '../../src/share.js'; // loaded before the clock is a fake one
 import type { Client } from '../../src/index.js';
 import { createClient } from '../../src/index.js';
 import { Tab } from './browser.js';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { claims, refreshIn } from '../../src/token.js';
+import { claims } from '../../src/claims.js';
+import { refreshIn } from '../../src/refresh.js';
 
 const now = 1_795_514_400_000;
 const jwt = (c: object) => `e30.${Buffer.from(JSON.stringify(c)).toString('base64url')}.sig`;

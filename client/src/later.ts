@@ -1,0 +1,81 @@
+import type { Calls } from './calls.js';
+import { calls } from './calls.js';
+import type { Conn } from './conn.js';
+import { TallywireError } from './error.js';
+import type { ServerFrame } from './frame.js';
+import type { Presence, PresenceNeeds } from './presence/index.js';
+import { onMoments } from './lifecycle.js';
+import { presence } from './presence/index.js';
+import { refresher } from './refresh.js';
+import type { Listeners } from './store.js';
+import type { ConnectionStatus, TokenSource } from './types/index.js';
+
+/** What is not needed to connect and to deliver: it is loaded meanwhile. */
+export interface Later {
+  readonly calls: Calls;
+  readonly presence: Presence;
+  /** Resolves when there is a connection; rejects when the client is closed before. */
+  connected(): Promise<void>;
+  /** A connection has become the current one. */
+  attached(c: Conn): void;
+  /** The gateway has said until when the connection's token is good. */
+  expires(c: Conn): void;
+  /** There is no connection any more. */
+  lost(): void;
+  /** Takes an answer; false where the frame is none. */
+  answer(f: ServerFrame): boolean;
+  close(): void;
+}
+
+export interface LaterNeeds extends PresenceNeeds {
+  readonly token: TokenSource | undefined;
+  /** How many publishes may wait. */
+  readonly limit: number;
+  report(error: TallywireError): void;
+  getStatus(): ConnectionStatus;
+  readonly onStatus: Listeners;
+  /** It is worth connecting at once. */
+  wake(): void;
+  /** The connection may be gone. */
+  doubt(): void;
+}
+
+export function later(n: LaterNeeds): Later {
+  const publishes = calls(n);
+  const together = presence(n);
+  const tokens = refresher(n);
+  const undo = onMoments(n.wake, n.doubt);
+  return {
+    calls: publishes,
+    presence: together,
+    connected: () =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (n.getStatus().status === 'closed') reject(new TallywireError('closed', 'the client is closed'));
+          else if (n.current()) resolve();
+          else return;
+          unlisten();
+        };
+        const unlisten = n.onStatus.add(look);
+        look();
+      }),
+    attached(c) {
+      // Who is present comes before what is followed, and both before what is published.
+      together.stays.attached(c);
+      publishes.attached(c);
+      tokens.watch(c);
+    },
+    expires: (c) => tokens.watch(c),
+    lost() {
+      tokens.stop();
+      together.stays.lost();
+    },
+    answer: (f) => publishes.answer(f) || together.answer(f),
+    close() {
+      undo();
+      tokens.stop();
+      publishes.close();
+      together.stays.close();
+    },
+  };
+}
