@@ -55,7 +55,7 @@ func vitest(t *testing.T, args ...string) {
 	require.NoError(t, err, "%v\n%s", failed, &log)
 	var r report
 	require.NoError(t, json.Unmarshal(text, &r))
-	require.NotEmpty(t, r.Files)
+	require.NotEmpty(t, r.Files, "%v\n%s", failed, &log)
 	bad := false
 	for _, file := range r.Files {
 		name := strings.TrimPrefix(file.Name, dir+"/test/")
