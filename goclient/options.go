@@ -3,6 +3,7 @@ package goclient
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,6 +39,9 @@ type Options struct {
 	HTTPClient *http.Client
 	// DialContext opens the network connections of the client's own HTTPClient; nil means the default.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLSConfig is for wss:// and https://, with the client's own HTTPClient: authorities that are not the
+	// system's, or a certificate of the client. Nil means the defaults.
+	TLSConfig *tls.Config
 	// Header is added to every handshake's request.
 	Header http.Header
 	// Logger is told of connections and protocol oddities; nil means silence. It never gets tokens or events.
@@ -113,6 +117,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("session: at most %d bytes, has %d", wire.MaxSessionLen, len(o.Session))
 	case o.HTTPClient != nil && o.DialContext != nil:
 		return o, errors.New("dial context: has no effect beside an HTTP client, set it there")
+	case o.HTTPClient != nil && o.TLSConfig != nil:
+		return o, errors.New("TLS config: has no effect beside an HTTP client, set it there")
 	case o.HTTPClient != nil && o.HTTPClient.Timeout != 0:
 		return o, errors.New("HTTP client: must have no timeout, it would end connections")
 	}
@@ -120,6 +126,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.HTTPClient = &http.Client{Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           o.DialContext,
+			TLSClientConfig:       o.TLSConfig,
 			TLSHandshakeTimeout:   o.HandshakeTimeout,
 			ResponseHeaderTimeout: o.HandshakeTimeout,
 			DisableKeepAlives:     true,

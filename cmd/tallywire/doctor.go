@@ -13,8 +13,9 @@ import (
 
 // doctorCommand examines a Redis.
 type doctorCommand struct {
-	Config      string `meta:"" type:"path" placeholder:"FILE" help:"The gateways' settings: their namespaces are part of the function library."`
-	Redis       string `placeholder:"URL" help:"The Redis (or in the file of --config)."`
+	Config string `meta:"" type:"path" placeholder:"FILE" help:"The gateways' settings: their namespaces are part of the function library."`
+	Redis  string `placeholder:"URL" help:"The Redis (or in the file of --config)."`
+	config.RedisAccess
 	RedisPrefix string `placeholder:"PREFIX" default:"tw" help:"Prefix of all keys (default ${default})."`
 	Load        bool   `help:"Load the function library where it is missing, older or different."`
 	JSON        bool   `name:"json" help:"Print one JSON line a finding."`
@@ -33,9 +34,9 @@ func (c *doctorCommand) Run(ctx context.Context, r *run) error {
 	if c.Redis == "" {
 		return usagef("redis: give the address of a Redis, as --redis redis://127.0.0.1:6379")
 	}
-	target, err := redisconn.Parse(c.Redis)
+	target, err := c.Target(c.Redis)
 	if err != nil {
-		return usageError{fmt.Errorf("redis: %w", err)}
+		return usageError{err}
 	}
 	table, err := settings.Table()
 	if err != nil {

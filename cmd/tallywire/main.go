@@ -22,7 +22,11 @@ func main() {
 		<-signals
 		os.Exit(exitFailed)
 	}()
-	p := Program{Environ: os.Environ(), Force: force}
+	p := Program{Environ: os.Environ(), Force: force, Reload: func() <-chan os.Signal {
+		reload := make(chan os.Signal, 1)
+		signal.Notify(reload, syscall.SIGHUP)
+		return reload
+	}}
 	status := p.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	cancel()
 	os.Exit(status)

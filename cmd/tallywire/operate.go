@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tallywire/tallywire/broker"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/operate"
 	"github.com/tallywire/tallywire/events"
 )
@@ -21,6 +22,7 @@ import (
 type adminFlags struct {
 	AdminURL   string `name:"admin-url" placeholder:"URL" default:"http://127.0.0.1:9090" help:"The admin listener of any gateway (default ${default})."`
 	AdminToken string `name:"admin-token" aliases:"token" placeholder:"TOKEN" help:"Token for the admin API, from 'tallywire token --admin'; best given as TALLYWIRE_ADMIN_TOKEN."`
+	config.Trust
 }
 
 // client returns a client, or what is wrong with the flags.
@@ -28,7 +30,11 @@ func (f *adminFlags) client(r *run) (*operate.Client, error) {
 	if err := errors.Join(r.sources.Problems()...); err != nil {
 		return nil, usageError{err}
 	}
-	c, err := operate.NewClient(f.AdminURL, f.AdminToken)
+	trust, err := f.TLSConfig()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	c, err := operate.NewClient(f.AdminURL, f.AdminToken, trust)
 	if err != nil {
 		return nil, usageError{err}
 	}

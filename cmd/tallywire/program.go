@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -29,6 +30,9 @@ type Program struct {
 	Listening func(public, admin net.Addr)
 	// Force, where set, is closed when a program that is ending is not to wait for its clients any more.
 	Force <-chan struct{}
+	// Reload, where set, returns what tells serve to look at the files of its certificate at once. It is called
+	// only where there are any.
+	Reload func() <-chan os.Signal
 }
 
 // commands is the command line.
@@ -44,6 +48,8 @@ type commands struct {
 	Presence presenceCommand `cmd:"" help:"Tell who is in a channel, or where a user is connected."`
 	Explain  explainCommand  `cmd:"" help:"Tell what became of an event for a user."`
 	Top      topCommand      `cmd:"" help:"Watch the cluster."`
+
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask the gateway of this machine whether it is well."`
 
 	Schema  schemaCommand  `cmd:"" help:"Look at event types and check events."`
 	Bench   bench.Command  `cmd:"" help:"Measure a gateway under load."`

@@ -40,12 +40,13 @@ type publishCommand struct {
 	Source  string `placeholder:"SOURCE" help:"Who publishes (default: the channel)."`
 	Ack     string `placeholder:"ACK" help:"stored or replicated; with --url only (default: as the namespace says)."`
 
-	Redis       string `placeholder:"URL" help:"Publish straight to this Redis, as a worker does."`
+	Redis string `placeholder:"URL" help:"Publish straight to this Redis, as a worker does."`
+	config.RedisAccess
 	RedisPrefix string `placeholder:"PREFIX" default:"tw" help:"Prefix of all keys (default ${default})."`
 	Schemas     string `type:"path" placeholder:"DIR" help:"Directory of JSON Schemas with more event types; with --redis only."`
 
-	URL     string        `name:"url" placeholder:"URL" help:"Publish through the gateway at this address (default http://127.0.0.1:8080)."`
-	Token   string        `placeholder:"TOKEN" help:"Token for the gateway; best given as TALLYWIRE_TOKEN."`
+	URL string `name:"url" placeholder:"URL" help:"Publish through the gateway at this address (default http://127.0.0.1:8080)."`
+	config.Caller
 	Timeout time.Duration `placeholder:"DURATION" default:"10s" help:"Time for all of it (default ${default})."`
 }
 
@@ -80,7 +81,7 @@ func (c *publishCommand) Run(ctx context.Context, r *run) error {
 	if straight {
 		out, err = c.toRedis(ctx, raw)
 	} else {
-		out, err = c.toGateway(ctx, raw)
+		out, err = c.toGateway(ctx, raw, r.sources)
 	}
 	if err != nil {
 		return err
@@ -153,10 +154,11 @@ func (c *publishCommand) toRedis(ctx context.Context, raw []byte) (published, er
 		return published{}, fmt.Errorf("event: %w", err)
 	}
 	redisconn.LogTo(func(string) {}) // errors say it
-	client, target, err := redisconn.Open(c.Redis)
+	target, err := c.Target(c.Redis)
 	if err != nil {
-		return published{}, usageError{fmt.Errorf("redis: %w", err)}
+		return published{}, usageError{err}
 	}
+	client := target.Client()
 	defer client.Close()
 	p, err := publisher.New(client, c.RedisPrefix)
 	if err != nil {
@@ -167,7 +169,11 @@ func (c *publishCommand) toRedis(ctx context.Context, raw []byte) (published, er
 	case errors.Is(err, publisher.ErrNoLibrary):
 		return published{}, fmt.Errorf("%s: the function library is not loaded: start a gateway, or run \"tallywire doctor --load\"", target)
 	case err != nil:
-		return published{}, fmt.Errorf("%s: %w", target, err)
+		err = fmt.Errorf("%s: %w", target, err)
+		if advice := target.Advice(err); advice != "" {
+			err = fmt.Errorf("%w\n%s", err, advice)
+		}
+		return published{}, err
 	}
 	return published{Cursor: cursor.String(), Ack: "stored", Duplicate: duplicate}, nil
 }
@@ -176,8 +182,15 @@ func (c *publishCommand) toRedis(ctx context.Context, raw []byte) (published, er
 const retryPause = time.Second
 
 // toGateway posts the event, and again while the gateway says that it may be taken later: it has an id.
-func (c *publishCommand) toGateway(ctx context.Context, raw []byte) (published, error) {
-	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+func (c *publishCommand) toGateway(ctx context.Context, raw []byte, from *config.Sources) (published, error) {
+	if err := c.Check(from); err != nil {
+		return published{}, usageError{err}
+	}
+	trust, err := c.TLSConfig()
+	if err != nil {
+		return published{}, usageError{err}
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust}}
 	defer client.CloseIdleConnections()
 	for {
 		out, err := c.post(ctx, client, raw)
@@ -210,8 +223,12 @@ func (c *publishCommand) post(ctx context.Context, client *http.Client, raw []by
 		return published{}, err
 	}
 	q.Header.Set("Content-Type", "application/json")
-	if c.Token != "" {
-		q.Header.Set("Authorization", "Bearer "+c.Token)
+	token, err := c.ReadToken()
+	if err != nil {
+		return published{}, err
+	}
+	if token != "" {
+		q.Header.Set("Authorization", "Bearer "+token)
 	}
 	a, err := client.Do(q)
 	if err != nil {

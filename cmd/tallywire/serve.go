@@ -25,6 +25,7 @@ type serveCommand struct {
 func (*serveCommand) Help() string {
 	return "Settings come from flags, TALLYWIRE_ variables, the file of --config and defaults, the first that has one. " +
 		"Namespaces are set in the file only. --print-config shows what is in effect and why.\n\n" +
+		"With --tls-cert the certificate's files are looked at every few seconds, and at once on SIGHUP.\n\n" +
 		"The first SIGTERM or SIGINT drains: the gateway is no longer ready, takes no new connections and moves its clients away. " +
 		"The second closes the rest at once, the third ends the process."
 }
@@ -55,7 +56,11 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 			r.program.Listening(public, admin)
 		}
 	}
-	s, err = server.New(server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion(), Force: r.program.Force})
+	o := server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion(), Force: r.program.Force}
+	if c.TLSCert != "" && r.program.Reload != nil {
+		o.Reload = r.program.Reload()
+	}
+	s, err = server.New(o)
 	if err != nil {
 		return err
 	}
@@ -80,7 +85,11 @@ func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, error) {
 func (c *serveCommand) banner(w io.Writer, public, admin net.Addr, adminToken string) {
 	var lines []string
 	if c.Demo {
-		lines = append(lines, "Demonstration: open "+pageURL(public)+" in a browser.")
+		scheme := "http"
+		if c.TLSCert != "" {
+			scheme = "https"
+		}
+		lines = append(lines, "Demonstration: open "+pageURL(scheme, public)+" in a browser.")
 	}
 	if c.AuthSecret == "" && len(c.AuthKey) == 0 && c.AuthJWKS == "" {
 		lines = append(lines,
@@ -88,7 +97,7 @@ func (c *serveCommand) banner(w io.Writer, public, admin net.Addr, adminToken st
 			"Set --auth-secret, --auth-key or --auth-jwks before anybody else uses this gateway.")
 	}
 	if admin != nil && adminToken != "" {
-		lines = append(lines, "Console for operators: "+pageURL(admin)+" with the token", adminToken)
+		lines = append(lines, "Console for operators: "+pageURL("http", admin)+" with the token", adminToken)
 	}
 	if auth.WeakSecret(c.AuthSecret) {
 		lines = append(lines, fmt.Sprintf("WEAK SECRET: whoever has a token can guess it. Use %d bytes or more.", auth.MinSecretBytes))
@@ -101,7 +110,7 @@ func (c *serveCommand) banner(w io.Writer, public, admin net.Addr, adminToken st
 }
 
 // pageURL returns an address that a browser on this machine can open.
-func pageURL(a net.Addr) string {
+func pageURL(scheme string, a net.Addr) string {
 	host, port, err := net.SplitHostPort(a.String())
 	if err != nil {
 		return a.String()
@@ -109,5 +118,5 @@ func pageURL(a net.Addr) string {
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "localhost"
 	}
-	return "http://" + net.JoinHostPort(host, port) + "/"
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
 }

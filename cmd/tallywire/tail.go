@@ -22,8 +22,8 @@ type tailCommand struct {
 	Since  string `xor:"from" placeholder:"TIME" help:"Begin at this time (RFC 3339), or this long ago, as 15m."`
 	Count  int    `placeholder:"N" help:"End after N events."`
 
-	URL   string `name:"url" placeholder:"URL" default:"http://127.0.0.1:8080" help:"The gateway (default ${default})."`
-	Token string `placeholder:"TOKEN" help:"Token for the gateway; best given as TALLYWIRE_TOKEN."`
+	URL string `name:"url" placeholder:"URL" default:"http://127.0.0.1:8080" help:"The gateway (default ${default})."`
+	config.Caller
 }
 
 // Help adds to the help of the flags.
@@ -41,11 +41,22 @@ func (c *tailCommand) Run(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
+	if err := c.Check(r.sources); err != nil {
+		return usageError{err}
+	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	t := &tail{out: json.NewEncoder(r.stdout), log: r.stderr, left: c.Count, stop: stop}
 	t.out.SetEscapeHTML(false)
-	client, err := goclient.New(goclient.Options{URL: c.URL, Token: c.Token, OnStatus: t.status})
+	trust, err := c.TLSConfig()
+	if err != nil {
+		return usageError{err}
+	}
+	o := goclient.Options{URL: c.URL, Token: c.Token, TLSConfig: trust, OnStatus: t.status}
+	if c.TokenFile != "" {
+		o.TokenSource = func(context.Context) (string, error) { return c.ReadToken() }
+	}
+	client, err := goclient.New(o)
 	if err != nil {
 		return usageError{err}
 	}

@@ -191,6 +191,8 @@ func TestPrintedConfigLoads(t *testing.T) {
 	require.Equal(t, s.Ping, again.Ping)
 	require.Equal(t, s.AllowedHosts, again.AllowedHosts)
 	require.Equal(t, s.MaxFrame, again.MaxFrame)
+	require.Empty(t, again.Schemas, "no file is no file, and not the working directory")
+	require.Empty(t, again.TLSCert)
 	first, err := s.Table()
 	require.NoError(t, err)
 	second, err := again.Table()

@@ -20,8 +20,14 @@ type Serve struct {
 	AdminListen    string   `group:"network" placeholder:"ADDR" default:"127.0.0.1:9090" help:"Address for health and profiles; \"off\" for none (default ${default})."`
 	AllowedHosts   []string `group:"network" placeholder:"HOST" help:"Names under which clients reach this gateway, * at the start or alone allowed. Addresses and localhost always are."`
 	AllowedOrigins []string `group:"network" placeholder:"ORIGIN" help:"Sites whose pages may connect, beside the gateway's own."`
+	CookieSameSite string   `name:"cookie-samesite" group:"network" placeholder:"MODE" default:"strict" help:"Pages that browsers send the cookie for: strict and lax for those of the gateway's site, none for every allowed origin (default ${default})."`
+	TLSCert        string   `name:"tls-cert" group:"network" type:"path" placeholder:"FILE" help:"PEM file with the certificate, and those between it and the authority, to take clients over TLS with; renewed files are taken over."`
+	TLSKey         string   `name:"tls-key" group:"network" type:"path" placeholder:"FILE" help:"PEM file with the certificate's key."`
+	TrustedProxies []string `group:"network" placeholder:"NETWORK" help:"Addresses and networks, as 10.0.0.0/8, of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	ProxyProtocol  bool     `negatable:"" group:"network" help:"Connections from the trusted proxies begin with the PROXY protocol (version 1 or 2)."`
 
-	Redis       string `group:"store" placeholder:"URL" secret:"redis" help:"redis://, rediss://, redis-sentinel://host:port,host:port/master or redis-cluster://. Without it the embedded engine runs, in memory and for one process."`
+	Redis string `group:"store" placeholder:"URL" secret:"redis" help:"redis://, rediss://, redis-sentinel://host:port,host:port/master or redis-cluster://. Without it the embedded engine runs, in memory and for one process."`
+	RedisAccess
 	RedisPrefix string `group:"store" placeholder:"PREFIX" default:"tw" help:"Prefix of all keys (default ${default})."`
 	Inbox       bool   `negatable:"" group:"store" default:"true" help:"Take part in publishing what workers add to the inbox in Redis (on unless --no-inbox)."`
 
@@ -53,6 +59,7 @@ type Serve struct {
 	MaxConnections   int           `group:"limits" placeholder:"N" default:"0" help:"Connections of this gateway; 0 for no limit (default ${default})."`
 	WriteTimeout     time.Duration `group:"limits" placeholder:"DURATION" default:"10s" help:"Time in which a client must take a message (default ${default})."`
 	ConnectTimeout   time.Duration `group:"limits" placeholder:"DURATION" default:"5s" help:"Time in which a client must say who it is (default ${default})."`
+	BodyTimeout      time.Duration `group:"limits" placeholder:"DURATION" default:"30s" help:"Time in which the body of a request must come (default ${default})."`
 	RelayEvents      int           `group:"limits" placeholder:"N" default:"0" help:"Events of one channel kept in memory; 0 for the engine's default (default ${default})."`
 	RelayBytes       int           `group:"limits" placeholder:"BYTES" default:"0" help:"Bytes of one channel kept in memory; 0 for the engine's default (default ${default})."`
 

@@ -74,6 +74,9 @@ func (s *Sources) take(flag *kong.Flag, value any, from string) any {
 		return nil
 	}
 	s.from[flag.Name] = from
+	if value == "" && flag.Tag.Type == "path" {
+		return nil // kong would take it for the working directory
+	}
 	return value
 }
 

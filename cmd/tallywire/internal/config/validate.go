@@ -12,7 +12,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/presence"
 )
 
@@ -41,10 +40,7 @@ func (s *Serve) Validate(from *Sources) []error {
 	for _, origin := range s.AllowedOrigins {
 		check("allowed-origins", originPattern(origin))
 	}
-	if s.Redis != "" {
-		_, err := redisconn.Parse(s.Redis)
-		check("redis", err)
-	}
+	check(s.check(s.Redis))
 	if strings.ContainsAny(s.RedisPrefix, "{} \t\r\n*?[]") || s.RedisPrefix == "" {
 		check("redis-prefix", errors.New("must be a name without braces, blanks and globs"))
 	}
@@ -60,6 +56,7 @@ func (s *Serve) Validate(from *Sources) []error {
 	if _, err := s.Table(); err != nil {
 		check(namespacesKey, err) // what only shows when options are inherited
 	}
+	s.validateNetwork(check)
 	s.validateRanges(check)
 	s.validateAuth(check)
 	errs := make([]error, len(found))
@@ -107,6 +104,7 @@ func (s *Serve) validateRanges(check func(string, error)) {
 		{"max-connection-age", s.MaxConnectionAge, 0, 30 * 24 * time.Hour},
 		{"drain-window", s.DrainWindow, 10 * time.Millisecond, 10 * time.Minute},
 		{"write-timeout", s.WriteTimeout, 100 * time.Millisecond, 5 * time.Minute},
+		{"body-timeout", s.BodyTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"connect-timeout", s.ConnectTimeout, 100 * time.Millisecond, 5 * time.Minute},
 	} {
 		if d.value < d.low || d.value > d.high {

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type Client struct {
 	http  *http.Client
 }
 
-// NewClient returns a client of the admin API at an address, as http://127.0.0.1:9090.
-func NewClient(address, token string) (*Client, error) {
+// NewClient returns a client of the admin API at an address, as http://127.0.0.1:9090. trust is for https, nil
+// for the defaults.
+func NewClient(address, token string, trust *tls.Config) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" || base.User != nil {
 		return nil, errors.New("admin-url: must be an http or https address, as http://127.0.0.1:9090")
@@ -35,7 +37,7 @@ func NewClient(address, token string) (*Client, error) {
 		return nil, errors.New("admin-token: is needed; `tallywire token --admin --user …` makes one, best given as TALLYWIRE_ADMIN_TOKEN")
 	}
 	return &Client{base: base, token: token, http: &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: time.Minute, TLSClientConfig: trust},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token stays here
 	}}, nil
 }

@@ -58,7 +58,7 @@ func newAPI(t *testing.T) (*api, *operate.Client) {
 		}
 	}))
 	t.Cleanup(a.Close)
-	c, err := operate.NewClient(a.URL, "secret")
+	c, err := operate.NewClient(a.URL, "secret", nil)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return a, c

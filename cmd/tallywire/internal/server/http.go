@@ -33,6 +33,9 @@ func (s *Server) listen(ctx context.Context) (public, admin net.Listener, err er
 	if public, err = listenTCP(ctx, "listen", s.settings.Listen); err != nil {
 		return nil, nil, err
 	}
+	if s.settings.ProxyProtocol {
+		public = proxied(public, s.settings.Proxies())
+	}
 	if s.settings.AdminListen == config.AdminOff {
 		return public, nil, nil
 	}
@@ -65,6 +68,29 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		// What net/http has to say is mostly of peers that do not speak HTTP.
 		ErrorLog: slog.NewLogLogger(zerolog.NewSlogHandler(s.log.With().Str("event", "http_server").Logger()), slog.LevelDebug),
 	}
+}
+
+// serve serves one listener until it is shut down.
+func serve(server *http.Server, l net.Listener) error {
+	var err error
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(l, "", "") // its files are read elsewhere
+	} else {
+		err = server.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", l.Addr(), err)
+}
+
+// publicServer serves clients, over TLS where there is a certificate.
+func (s *Server) publicServer() *http.Server {
+	server := s.httpServer(s.publicHandler())
+	if s.certificate != nil {
+		server.TLSConfig = s.certificate.config()
+	}
+	return server
 }
 
 // publicHandler is the gateway, and in a demonstration the page that shows it.

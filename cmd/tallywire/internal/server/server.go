@@ -40,6 +40,8 @@ type Options struct {
 	// Listening, where set, is told the addresses before the first connection is taken. admin is nil
 	// where there is no admin listener.
 	Listening func(public, admin net.Addr)
+	// Reload, where set, has the server look at once whether the files of its certificate are new ones.
+	Reload <-chan os.Signal
 	// Force, where set, ends the drain when it is closed: what is left is closed at once.
 	Force <-chan struct{}
 }
@@ -50,6 +52,9 @@ type Server struct {
 	log       zerolog.Logger
 	listening func(public, admin net.Addr)
 	force     <-chan struct{}
+	reload    <-chan os.Signal
+
+	certificate *certificate // nil without TLS
 
 	id       string
 	version  string
@@ -64,7 +69,7 @@ type Server struct {
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
 func New(o Options) (*Server, error) {
-	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, force: o.Force, id: o.Settings.GatewayID, version: o.Version}
+	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, force: o.Force, reload: o.Reload, id: o.Settings.GatewayID, version: o.Version}
 	if s.listening == nil {
 		s.listening = func(net.Addr, net.Addr) {}
 	}
@@ -75,6 +80,11 @@ func New(o Options) (*Server, error) {
 	spaces, err := s.settings.Table()
 	if err != nil {
 		return nil, err
+	}
+	if s.settings.TLSCert != "" {
+		if s.certificate, err = loadCertificate(s.settings.TLSCert, s.settings.TLSKey, s.log); err != nil {
+			return nil, err
+		}
 	}
 	s.registry, err = events.NewRegistry(events.Options{Dir: s.settings.Schemas, Strict: s.settings.Strict})
 	if err != nil {
@@ -111,11 +121,11 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 	s.gateway, err = gateway.New(gateway.Options{
 		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
 		Dead: dead, Log: s.log, Presence: s.store.presence, Directory: s.store.sessions, Version: s.version,
-		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts,
+		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: c.Proxies(), CookieSameSite: c.SameSite(),
 		Limits: gateway.Limits{
 			Message: c.MaxMessage, Subscriptions: c.MaxSubscriptions, Commands: c.MaxCommands, Inflight: c.MaxInflight,
 			Frame: c.MaxFrame, WriteTimeout: c.WriteTimeout, ConnectTimeout: c.ConnectTimeout, Errors: c.MaxErrors,
-			Connections: c.MaxConnections, Rate: c.ConnectionRate,
+			Connections: c.MaxConnections, Rate: c.ConnectionRate, BodyTimeout: c.BodyTimeout,
 		},
 		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
 		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes, Receipts: s.store.receipts,
@@ -141,7 +151,12 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 func (s *Server) Run(ctx context.Context) error {
 	defer s.store.close()
 	public, admin, err := s.listen(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil: // told to end before it began
+		closeAll(public, admin)
+		s.log.Info().Str("event", "stopped").Msg("stopped before it listened")
+		return nil
+	case err != nil:
 		return err
 	}
 	// What serves clients outlives ctx by the drain; what has failed ends everything.
@@ -150,7 +165,7 @@ func (s *Server) Run(ctx context.Context) error {
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 
-	servers := []*http.Server{s.httpServer(s.publicHandler())}
+	servers := []*http.Server{s.publicServer()}
 	listeners := []net.Listener{public}
 	if admin != nil {
 		servers = append(servers, s.httpServer(s.adminHandler()))
@@ -159,15 +174,14 @@ func (s *Server) Run(ctx context.Context) error {
 	var work errgroup.Group
 	for i, server := range servers {
 		work.Go(func() error {
-			err := server.Serve(listeners[i])
-			if errors.Is(err, http.ErrServerClosed) {
-				return nil
+			err := serve(server, listeners[i])
+			if err != nil {
+				fail(err)
 			}
-			err = fmt.Errorf("serve %s: %w", listeners[i].Addr(), err)
-			fail(err)
 			return err
 		})
 	}
+	s.tend(ctx, lasting, servers[0], &work)
 	work.Go(func() error { return s.auth.Run(lasting) })
 	if s.inbox != nil {
 		work.Go(func() error { return s.inbox.Run(ctx) }) // another gateway takes over while this one drains
@@ -188,7 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	err = s.gateway.Run(ctx)
 	for _, server := range servers {
-		err = errors.Join(err, shutdown(lasting, server))
+		err = errors.Join(err, s.shutdown(lasting, server))
 	}
 	fail(err)
 	stop()
@@ -197,15 +211,53 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// shutdown ends a server's listener and gives its requests a bounded time; then they are cut off.
-func shutdown(ctx context.Context, server *http.Server) error {
+// tend looks after the listener for clients until lasting ends, and asks once after the store.
+func (s *Server) tend(ctx, lasting context.Context, public *http.Server, work *errgroup.Group) {
+	if s.certificate != nil {
+		work.Go(func() error { return s.certificate.run(lasting, s.reload) })
+	}
+	work.Go(func() error { s.store.greet(lasting, s.log); return nil })
+	work.Go(func() error {
+		// When clients are moved away, a connection whose stream has ended must not lead back here.
+		<-ctx.Done()
+		wait := time.NewTimer(s.settings.DrainWait)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			public.SetKeepAlivesEnabled(false)
+		case <-lasting.Done():
+		}
+		return nil
+	})
+}
+
+// shutdown ends a server's listener and gives its requests a bounded time, none once it is forced; then they
+// are cut off.
+func (s *Server) shutdown(ctx context.Context, server *http.Server) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
 	defer cancel()
-	err := server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
+	done := make(chan error, 1)
+	go func() { done <- server.Shutdown(ctx) }()
+	select {
+	case err := <-done:
+		if errors.Is(err, context.DeadlineExceeded) {
+			return server.Close()
+		}
+		return err
+	case <-s.force:
+		cancel()
+		<-done
 		return server.Close()
 	}
-	return err
+}
+
+// closeAll closes the listeners that there are.
+func closeAll(listeners ...net.Listener) {
+	for _, l := range listeners {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
 }
 
 // announce tells where the gateway listens, and loudly what it does not protect.

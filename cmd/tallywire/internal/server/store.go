@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
@@ -41,6 +42,7 @@ type store struct {
 	receipts receipt.Book
 	inbox    *redisinbox.Store     // nil for the embedded engine, and where it is turned off
 	client   redis.UniversalClient // nil for the embedded engine
+	target   *redisconn.Target     // of the client
 	trips    *metrics.Redis        // of client
 }
 
@@ -57,12 +59,12 @@ func openStore(c *config.Serve, lease presence.Options, spaces *namespace.Table,
 	redisconn.LogTo(func(message string) {
 		log.Warn().Str("event", "redis_client").Msg(strings.TrimSpace(message))
 	})
-	client, target, err := redisconn.Open(c.Redis)
+	target, err := c.Target(c.Redis)
 	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, err
 	}
-	s := &store{name: target.String(), client: client, trips: metrics.NewRedis()}
-	client.AddHook(s.trips)
+	s := &store{name: target.String(), client: target.Client(), target: target, trips: metrics.NewRedis()}
+	s.client.AddHook(s.trips)
 	if err := s.openRedis(c, lease, spaces); err != nil {
 		s.close()
 		return nil, fmt.Errorf("redis: %w", err)
@@ -109,6 +111,22 @@ func (s *store) openRedis(c *config.Serve, lease presence.Options, spaces *names
 		s.inbox, err = redisinbox.New(s.client, redisinbox.Options{Prefix: c.RedisPrefix})
 	}
 	return err
+}
+
+// greetTimeout bounds the one question that is asked for the sake of the log.
+const greetTimeout = 5 * time.Second
+
+// greet asks Redis once at the start, to say what to do where it cannot be reached. The gateway goes on trying.
+func (s *store) greet(ctx context.Context, log zerolog.Logger) {
+	if s.client == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	defer cancel()
+	if err := s.client.Ping(ctx).Err(); err != nil && ctx.Err() == nil {
+		log.Warn().Str("event", "store_away").Str("store", s.name).Err(err).Str("advice", s.target.Advice(err)).
+			Msg("Redis cannot be reached; trying on")
+	}
 }
 
 // close ends the connections; the broker has ended before.
