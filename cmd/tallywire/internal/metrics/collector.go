@@ -102,6 +102,9 @@ func (c *collector) connections(s scrape, o *inspect.Overview, m *gateway.Measur
 		s.counter(connectionsTotal, t.Refused, name, "refused")
 	}
 	s.gauge(connectionLimit, float64(c.sources.Limit))
+	if unforeseen := (gateway.End{Code: 1006, Reason: "other"}); m.Ends[unforeseen] == 0 {
+		m.Ends[unforeseen] = 0 // there from the start, as all others
+	}
 	for end, n := range m.Ends {
 		s.counter(disconnectsTotal, n, strconv.Itoa(end.Code), end.Reason)
 	}

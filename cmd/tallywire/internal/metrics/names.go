@@ -28,7 +28,7 @@ var (
 	commandsTotal = desc("commands_total", "Frames that clients sent, by whether they were understood.", "result")
 	bytesTotal    = desc("bytes_total", "Bytes of messages and bodies.", "direction")
 	messagesTotal = desc("messages_total", "Messages written to connections.")
-	deliveryLag   = desc("delivery_lag_seconds", "Time from the publish (the store's clock) until the message with the event was handed to a connection, by this machine's clock. What is replayed does not count.")
+	deliveryLag   = desc("delivery_lag_seconds", "Time from the publish (the store's clock) until the message with the event was handed to a connection, by this machine's clock: of the last event of each message. What is replayed does not count.")
 	flushEvents   = desc("flush_events", "Events of one channel in one message.")
 	readerLag     = desc("reader_lag_events", "Events that the reader which is farthest behind has still to get.")
 	signalsLost   = desc("signals_lost_total", "Signals that a slow reader missed.")

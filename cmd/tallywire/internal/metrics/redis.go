@@ -120,12 +120,23 @@ func answered(err error) bool {
 	return reply
 }
 
+// is reports whether a command has a name. Cmder.Name allocates where the command was not written in small
+// letters.
+func is(cmd redis.Cmder, name string) bool {
+	args := cmd.Args()
+	if len(args) == 0 {
+		return false
+	}
+	s, ok := args[0].(string)
+	return ok && strings.EqualFold(s, name)
+}
+
 // waits reports whether a command is meant to take its time.
 func waits(cmd redis.Cmder) bool {
-	switch cmd.Name() {
-	case "wait", "waitaof":
+	switch {
+	case is(cmd, "wait"), is(cmd, "waitaof"):
 		return true
-	case "xread", "xreadgroup":
+	case is(cmd, "xread"), is(cmd, "xreadgroup"):
 		return slices.ContainsFunc(cmd.Args(), func(a any) bool {
 			s, ok := a.(string)
 			return ok && strings.EqualFold(s, "block")
@@ -136,11 +147,8 @@ func waits(cmd redis.Cmder) bool {
 
 // label returns the label of a command.
 func label(cmd redis.Cmder) string {
-	if name := cmd.Name(); name != "fcall" && name != "fcall_ro" {
-		return otherCommand
-	}
 	args := cmd.Args()
-	if len(args) < 2 {
+	if len(args) < 2 || !is(cmd, "fcall") && !is(cmd, "fcall_ro") {
 		return otherCommand
 	}
 	function, _ := args[1].(string)
