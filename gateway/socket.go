@@ -13,7 +13,7 @@ import (
 // frame, so that frames never mix.
 type socket struct {
 	net.Conn
-	raw syscall.RawConn // nil where the connection is not a plain socket (TLS)
+	raw syscall.RawConn // nil where the connection is not a plain socket (TLS, Windows)
 
 	mu sync.Mutex // held while a frame is being written
 
@@ -37,21 +37,13 @@ type aheadBuffer struct {
 var aheadPool = sync.Pool{New: func() any {
 	b := &aheadBuffer{}
 	b.do = func(fd uintptr) bool {
-		b.n, b.err = syscall.Read(int(fd), b.data[:])
+		b.n, b.err = readDescriptor(fd, b.data[:])
 		return true // whatever came of it: reading ahead does not wait
 	}
 	return b
 }}
 
-func newSocket(c net.Conn) *socket {
-	s := &socket{Conn: c}
-	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw = raw
-		}
-	}
-	return s
-}
+func newSocket(c net.Conn) *socket { return &socket{Conn: c, raw: descriptor(c)} }
 
 // unread puts back what was read before the socket was made.
 func (s *socket) unread(p []byte) {
@@ -133,7 +125,7 @@ func newWriter() *writer {
 	w := &writer{}
 	w.do = func(fd uintptr) bool {
 		for {
-			w.n, w.err = syscall.Write(int(fd), w.frame)
+			w.n, w.err = writeDescriptor(fd, w.frame)
 			if !errors.Is(w.err, syscall.EINTR) {
 				return true
 			}
