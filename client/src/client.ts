@@ -36,7 +36,7 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
   const s = settings(options);
   // Where that cannot be loaded, tabs do not share.
   const shared = options.shareTabs
-    ? import('./share.js').then((m) => m.share(s, () => client as Client<Record<string, unknown>>, () => core.connection.wake())).catch(() => s)
+    ? import('./share.js').then((m) => m.share(s, () => client, () => core.connection.wake())).catch(() => s)
     : undefined;
   const core = assemble(shared ? { ...s, load: async (name) => (await shared).load(name) } : s);
 

@@ -2,7 +2,7 @@ import { TallywireError } from './error.js';
 import { randomName } from './random.js';
 import type { Link, LinkHandler, OpenLink } from './transport/link.js';
 import { openWebSocket } from './transport/websocket.js';
-import type { ClientOptions, TokenSource, TransportName, WebSocketConstructor } from './types/index.js';
+import type { ClientOptions, TokenSource, TransportName } from './types/index.js';
 
 /** Options with their defaults. */
 export interface Settings {
@@ -53,7 +53,7 @@ export function settings(o: ClientOptions): Settings {
     session,
     timeoutMs,
     fetch: o.fetch ?? fetch?.bind(globalThis),
-    WebSocket: o.WebSocket ?? (WebSocket as WebSocketConstructor | undefined),
+    WebSocket: o.WebSocket ?? WebSocket,
     // A session that was named may have sent commands before: the gateway says which number comes next.
     commands: { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER },
   };
@@ -80,7 +80,7 @@ function baseOf(url: string): string {
   try {
     const page = (globalThis as { location?: { href: string } }).location?.href;
     const u = new URL(url.replace(/^ws/, 'http'), page);
-    if (!/^https?:$/.test(u.protocol) || u.username) throw u;
+    if (!/^https?:$/.test(u.protocol) || u.username) throw new Error();
     return u.origin + u.pathname.replace(/\/+$/, '');
   } catch (cause) {
     throw new TallywireError('invalid_argument', `url: ${JSON.stringify(url)} is not http(s):// or ws(s):// and a host`, { cause });

@@ -29,7 +29,7 @@ afterEach(async () => {
 export function rig(options: Partial<ClientOptions> = {}, serverOptions: TestServerOptions = {}): Rig {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'] });
   const server = createTestServer(serverOptions);
-  const client = createClient<Record<string, unknown>>({ ...server.options, token: server.token(), ...options } as ClientOptions);
+  const client = createClient<Record<string, unknown>>({ ...server.options, token: server.token(), ...options });
   const errors: TallywireError[] = [];
   client.on('error', (e) => errors.push(e));
   open.push(async () => {

@@ -33,6 +33,6 @@ describe('when the next token is asked for', () => {
     expect(claims('opaque')).toEqual({});
     expect(claims('a.!!!.c')).toEqual({});
     expect(claims(undefined)).toEqual({});
-    expect(claims(jwt({ sub: 'zoë' }))).toMatchObject({ sub: expect.any(String) });
+    expect(claims(jwt({ sub: 'zoë' }))).toHaveProperty('sub');
   });
 });
