@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,8 +75,14 @@ func start(t *testing.T, p Program, args ...string) *running {
 // serve runs a gateway on free ports and waits until it listens.
 func serve(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
+	return serveWith(t, Program{Environ: environ}, args...)
+}
+
+// serveWith is serve with more of the program's fields.
+func serveWith(t *testing.T, p Program, args ...string) *running {
+	t.Helper()
 	addresses := make(chan [2]net.Addr, 1)
-	p := Program{Environ: environ, Listening: func(public, admin net.Addr) { addresses <- [2]net.Addr{public, admin} }}
+	p.Listening = func(public, admin net.Addr) { addresses <- [2]net.Addr{public, admin} }
 	args = append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-wait", "0s", "--drain-window", "300ms", "--log-format", "json",
 	}, args...)
@@ -83,6 +90,9 @@ func serve(t *testing.T, environ []string, args ...string) *running {
 	select {
 	case a := <-addresses:
 		r.public = "http://" + a[0].String()
+		if slices.Contains(args, "--tls-cert") {
+			r.public = "https://" + a[0].String()
+		}
 		if a[1] != nil {
 			r.admin = "http://" + a[1].String()
 		}
