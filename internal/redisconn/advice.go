@@ -48,12 +48,12 @@ func (t *Target) Advice(err error) string {
 		return "the name of the URL's host is not known here: correct it"
 	case has("LOADING"):
 		return "wait: Redis is reading its data from disk"
+	case has("EOF", "reset by peer", "broken pipe"):
+		return t.hungUp()
 	case has("i/o timeout", "deadline exceeded") && t.TLS: // a plain Redis waits for the end of what it takes for a command
 		return "look whether the port speaks TLS (if not, use redis://), whether a firewall is between, and whether the server hangs"
 	case has("i/o timeout", "deadline exceeded"):
 		return "look whether a firewall is between, and whether the server hangs"
-	case has("EOF", "reset by peer", "broken pipe"):
-		return t.hungUp()
 	}
 	return ""
 }
