@@ -1,6 +1,7 @@
 import type { Channel } from './channel.js';
 import { concerned, judgeFor, judgeOf } from './channel.js';
 import type { Conn } from './conn.js';
+import type { Position } from './cursor.js';
 import { position } from './cursor.js';
 import { refusal, TallywireError } from './error.js';
 import { eventOf, signalOf } from './event.js';
@@ -80,10 +81,13 @@ export function deliver(n: DeliverNeeds): Deliver {
     if (verdict === 'duplicate') return;
     const all = [...ch.listeners];
     const last = ch.at;
-    if (!at || !last || verdict === 'violation' || all.some((l) => judgeFor(l, at) === 'violation')) return violated(ch, f);
+    if (!at || !last || verdict === 'violation') return violated(ch, f);
     ch.at = at;
     for (const l of all) {
-      if (judgeFor(l, at) !== 'deliver') continue;
+      const own = judgeFor(l, at);
+      if (own === 'duplicate') continue;
+      // The gateway goes on from another listener's position. This one's has no place in that log.
+      if (own === 'violation') tell(ch, l, 'forked', last, ch.head);
       if (l.pos && l.pos.offset < last.offset) {
         // It needs what was before: that has been asked for, or is now.
         if (!c.asks.has(ch.name)) n.subs.ask(ch);
@@ -99,13 +103,22 @@ export function deliver(n: DeliverNeeds): Deliver {
     n.changed(ch);
   }
 
+  /** Tells a listener that events may be missing; it goes on after `at`. */
+  function tell(ch: Channel, l: Listener, reason: string, at: Position | undefined, head: Position | undefined): void {
+    const r: Reset = { channel: ch.name, reason, cursor: at?.cursor, head: head?.cursor };
+    l.skipped = 0;
+    if (at) l.resetting = head;
+    run(ch, l, () => l.options.onReset?.(r));
+    if (at) l.pos = at;
+  }
+
   function reset(ch: Channel, f: ServerFrame): void {
     const forbidden = f.reason === 'forbidden';
     const at = position(f.cursor);
     if (!at && !forbidden) return violated(ch, f);
-    const told = [...ch.listeners].filter((l) => forbidden || (at && concerned(ch, l, f.reason ?? '', at)));
+    const reason = f.reason ?? '';
+    const told = [...ch.listeners].filter((l) => forbidden || (at && concerned(ch, l, reason, at)));
     const head = position(f.head) ?? at;
-    const r: Reset = { channel: ch.name, reason: f.reason ?? '', cursor: at?.cursor, head: head?.cursor };
     ch.owed = undefined;
     if (forbidden) {
       ch.owner = null;
@@ -116,10 +129,7 @@ export function deliver(n: DeliverNeeds): Deliver {
     }
     for (const l of told) {
       if (forbidden) l.error = new TallywireError('forbidden', 'no longer allowed', { channel: ch.name });
-      else l.resetting = head;
-      l.skipped = 0;
-      run(ch, l, () => l.options.onReset?.(r));
-      if (at && !forbidden) l.pos = at;
+      tell(ch, l, reason, forbidden ? undefined : at, head);
     }
     n.changed(ch);
   }
