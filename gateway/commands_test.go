@@ -123,7 +123,7 @@ func TestCommandsKeepTheirOrder(t *testing.T) {
 	for b := range batches {
 		var list []string
 		for i := range each {
-			list = append(list, fmt.Sprintf(`{"type":"publish","id":%d,"channel":"jobs:1","event":%s}`, i, event(b*each+i)))
+			list = append(list, fmt.Sprintf(`{"type":"publish","id":%d,"channel":"jobs:2","event":%s}`, i, event(b*each+i)))
 		}
 		frames := r.command(token, `{"session":"s","seq":%d,"frames":[%s]}`, b+1, strings.Join(list, ","))
 		require.Len(t, frames, each)
@@ -133,7 +133,7 @@ func TestCommandsKeepTheirOrder(t *testing.T) {
 			require.EqualValues(t, 2+b*each+i, f.Cursor.Offset)
 		}
 	}
-	for n, e := range r.log("jobs:1") {
+	for n, e := range r.log("jobs:2") {
 		require.Contains(t, e, fmt.Sprintf(`{"n":%d}`, n))
 	}
 }

@@ -17,6 +17,7 @@ import (
 // poll is the answer to one poll as the outlet of a connection: it takes one message, and that ends it.
 type poll struct {
 	*mailbox
+	older *conn // owned by the handler: the session's poll before this one, which this one is to end; nil for none
 
 	// Owned by the flusher.
 	kept    []byte      // frames to be answered with, joined by commas, while pages are being read
@@ -45,11 +46,15 @@ func (g *Gateway) poll(e echo.Context) error {
 	p := &poll{mailbox: newMailbox(r.places)}
 	c := g.newConn(transportPoll, p, e.RealIP(), e.Request().UserAgent())
 	p.conn, c.idle = c, p.idle
-	defer c.teardown()
 	if r.Session != "" {
-		g.polls.replace(r, c)
-		defer g.polls.forget(r, c)
+		key := visitKey{r.principal.User, r.Session}
+		p.older = g.polls.enter(key, c)
+		defer func() {
+			g.polls.leave(key, c, p.older)
+			p.older = nil // or each would keep all before it
+		}()
 	}
+	defer c.teardown()
 	c.pending = len(r.Channels) + 1
 	c.start(r)
 	defer g.attend(r, c)()
@@ -94,8 +99,14 @@ func (p *poll) serve(e echo.Context, r *streamRequest) error {
 	c := p.conn
 	wait := time.NewTimer(r.wait)
 	defer wait.Stop()
+	replace := time.NewTimer(replaceAfter)
+	defer replace.Stop()
 	for {
 		select {
+		case <-replace.C:
+			if p.older != nil {
+				p.older.replace()
+			}
 		case l := <-p.box:
 			return p.answer(e, r, l)
 		case <-wait.C:

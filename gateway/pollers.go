@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"sync"
+	"time"
 
 	"github.com/tallywire/tallywire/gateway/wire"
 )
@@ -13,27 +14,38 @@ type pollers struct {
 	byKey map[visitKey]*conn
 }
 
-// replace notes a session's poll, and ends the one before it.
-func (ps *pollers) replace(r *streamRequest, c *conn) {
-	key := visitKey{r.principal.User, r.Session}
+// replaceAfter is how long a poll waits before it ends the one before it. What came last is not always what
+// its client sent last: a request that it gave up may come after the next one, by another connection. Its
+// client is seen to have gone by then.
+const replaceAfter = 250 * time.Millisecond
+
+// enter notes a session's newest poll, and returns the one before it, nil where there is none.
+func (ps *pollers) enter(key visitKey, c *conn) (older *conn) {
 	ps.mu.Lock()
-	old := ps.byKey[key]
+	defer ps.mu.Unlock()
 	if ps.byKey == nil {
 		ps.byKey = map[visitKey]*conn{}
 	}
+	older = ps.byKey[key]
 	ps.byKey[key] = c
-	ps.mu.Unlock()
-	if old != nil {
-		old.session.expel(wire.CodeReplaced, "a newer poll of this session goes on", wire.CloseNormal)
+	return older
+}
+
+// leave notes that a poll has ended: its connection is closing. Where it was the newest, the one before it is
+// that again.
+func (ps *pollers) leave(key visitKey, c, older *conn) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	switch {
+	case ps.byKey[key] != c:
+	case older != nil && !older.closing.Load():
+		ps.byKey[key] = older
+	default:
+		delete(ps.byKey, key)
 	}
 }
 
-// forget notes that a poll has ended.
-func (ps *pollers) forget(r *streamRequest, c *conn) {
-	key := visitKey{r.principal.User, r.Session}
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if ps.byKey[key] == c {
-		delete(ps.byKey, key)
-	}
+// replace ends a poll since a newer one has come.
+func (c *conn) replace() {
+	c.session.expel(wire.CodeReplaced, "a newer poll of this session goes on", wire.CloseNormal)
 }

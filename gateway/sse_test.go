@@ -328,7 +328,7 @@ func TestStreamsOfClientsThatGo(t *testing.T) {
 	for round := range 10 {
 		var feeds []*feed
 		for i := range 5 {
-			f := transports[1].read(r.rig, fmt.Sprint("u", i), nil, watching("m:7"), now("m:8"))
+			f := transports[1].read(r.rig, fmt.Sprint("u", i), nil, now("m:7"), watching("m:8"))
 			f.expect("subscribed")
 			feeds = append(feeds, f)
 		}

@@ -48,6 +48,7 @@ func TestAlternatesTransports(t *testing.T) {
 				require.True(t, x.Resumed)
 				continue
 			}
+			require.Equal(t, "event", x.Type, "%s: %+v", by.name, x)
 			var e struct{ Data struct{ N int } }
 			require.NoError(t, json.Unmarshal(x.Event, &e))
 			require.Equal(t, got[x.Channel], e.Data.N, x.Channel)
@@ -71,6 +72,12 @@ func TestAlternatesTransports(t *testing.T) {
 	r.eventually("nobody is left", func() bool { return r.gateway.Connections() == 0 })
 }
 
+// tryPublish publishes an event past every gateway.
+func tryPublish(ctx context.Context, b broker.Broker, channel, event string) error {
+	_, err := broker.PublishWait(ctx, b, broker.Publication{Channel: channel, Event: []byte(event)})
+	return err
+}
+
 // publishSlowly publishes numbered events in channels in turn, one a millisecond.
 func publishSlowly(b broker.Broker, channels []wire.StreamChannel, each int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
@@ -80,7 +87,7 @@ func publishSlowly(b broker.Broker, channels []wire.StreamChannel, each int) err
 	for n := range each {
 		for _, c := range channels {
 			<-tick.C
-			if _, err := broker.PublishWait(ctx, b, broker.Publication{Channel: c.Channel, Event: []byte(event(n))}); err != nil {
+			if err := tryPublish(ctx, b, c.Channel, event(n)); err != nil {
 				return err
 			}
 		}

@@ -21,17 +21,18 @@ func TestDeliversLiveInOrder(t *testing.T) {
 		require.Equal(t, *began.Head, *began.Cursor)
 		require.False(t, began.Resumed)
 		const total = 500
-		published := make(chan struct{})
+		published := make(chan error, 1)
 		go func() {
-			defer close(published)
-			for n := range total {
-				publishWith(t, r.broker, "jobs:1", event(n))
+			var err error
+			for n := 0; n < total && err == nil; n++ {
+				err = tryPublish(t.Context(), r.broker, "jobs:1", event(n))
 			}
+			published <- err
 		}()
 		for n := range total {
 			require.JSONEq(t, event(n), string(f.expect("event").Event))
 		}
-		<-published
+		require.NoError(t, <-published)
 	})
 }
 
@@ -151,14 +152,14 @@ func TestRewindsByTime(t *testing.T) {
 		r := newRig(t, rigOptions{})
 		cursors := make([]broker.Cursor, 20)
 		for n := range cursors {
-			cursors[n] = r.publish("jobs:1", event(n))
+			cursors[n] = r.publish("calm:1", event(n))
 		}
-		f := by.read(r, "alice", nil, since("jobs:1", cursors[11].Time()))
+		f := by.read(r, "alice", nil, since("calm:1", cursors[11].Time()))
 		require.Equal(t, cursors[11], *f.expect("subscribed").Cursor)
 		require.Equal(t, cursors[19], f.collect(8))
-		f = by.read(r, "bob", nil, since("jobs:1", time.Now().Add(time.Hour)))
+		f = by.read(r, "bob", nil, since("calm:1", time.Now().Add(time.Hour)))
 		require.Equal(t, cursors[19], *f.expect("subscribed").Cursor)
-		r.publish("jobs:1", event(20))
+		r.publish("calm:1", event(20))
 		f.collect(1)
 	})
 }

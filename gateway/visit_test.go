@@ -184,7 +184,7 @@ func TestGoodbyeOfOneOfTwoSessions(t *testing.T) {
 // Requests without a session are nobody, and many sessions are many.
 func TestPresenceNeedsASession(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world, a, _ *inhabitant, token string) {
-		answers := a.command(token, `{"frames":[{"type":"presence","id":1,"channel":"m:7"},{"type":"members","id":2,"channel":"m:7"}]}`)
+		answers := a.command(token, `{"frames":[{"type":"presence","id":1,"channel":"m:8"},{"type":"members","id":2,"channel":"m:8"}]}`)
 		require.ElementsMatch(t, []string{"error", "members"}, types(answers))
 		for _, f := range answers {
 			if f.Type == "error" {
@@ -195,12 +195,12 @@ func TestPresenceNeedsASession(t *testing.T) {
 			}
 		}
 		for i := range 200 {
-			a.command(token, fmt.Sprintf(`{"session":"s-%d","frames":{"type":"presence","channel":"m:7"}}`, i))
+			a.command(token, fmt.Sprintf(`{"session":"s-%d","frames":{"type":"presence","channel":"m:8"}}`, i))
 		}
-		here, _ := a.people("m:7")
+		here, _ := a.people("m:8")
 		require.Equal(t, []string{"alice live 200 "}, here)
 		w.pass(80 * time.Second)
-		here, _ = a.people("m:7")
+		here, _ = a.people("m:8")
 		require.Empty(t, here)
 	})
 }
