@@ -98,8 +98,9 @@ check-docs: ## relative links and anchors in the documents lead somewhere
 	$(GO) run ./scripts/doclinks .
 
 .PHONY: check-client
-check-client: setup ## the TypeScript client: lint, types, generated types, package, sizes
+check-client: setup ## the TypeScript client: lint, types, generated types, package, sizes; the workbench's types
 	cd client && npm run --silent verify
+	cd examples/dashboard && npm run --silent check
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## format the code

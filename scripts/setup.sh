@@ -23,7 +23,7 @@ packages=(
 )
 
 # Folders whose packages `npm ci` installs.
-node_folders=(examples/workers/node test/browser client)
+node_folders=(examples/workers/node test/browser client examples/dashboard)
 
 missing_packages() {
     local entry

@@ -28,19 +28,24 @@ type report struct {
 
 // TestUnit runs the client against its gateway in memory, and checks its types.
 func TestUnit(t *testing.T) {
-	vitest(t)
+	vitest(t, root)
+}
+
+// TestWorkbench runs what the workbench in examples/dashboard tests of itself.
+func TestWorkbench(t *testing.T) {
+	vitest(t, "../../examples/dashboard")
 }
 
 // TestGateway runs the client against real gateways.
 func TestGateway(t *testing.T) {
-	vitest(t, "--config", "vitest.gateway.config.ts")
+	vitest(t, root, "--config", "vitest.gateway.config.ts")
 }
 
-// vitest runs the tests that a configuration names, and makes a subtest of each.
-func vitest(t *testing.T, args ...string) {
+// vitest runs the tests of a folder, those that a configuration names, and makes a subtest of each.
+func vitest(t *testing.T, folder string, args ...string) {
 	t.Helper()
-	need(t, []string{"node"}, []string{root + "/node_modules/vitest"})
-	dir, err := filepath.Abs(root)
+	need(t, []string{"node"}, []string{folder + "/node_modules/vitest"})
+	dir, err := filepath.Abs(folder)
 	require.NoError(t, err)
 	out := filepath.Join(t.TempDir(), "report.json")
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{
