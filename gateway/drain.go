@@ -236,6 +236,39 @@ func (c *conn) overdue() {
 	c.shut(wire.CloseRestart, "gateway is restarting")
 }
 
+// forcedClose is how long a peer gets to answer its close frame when nobody wants to wait.
+const forcedClose = 500 * time.Millisecond
+
+// awaitConnections waits until all connections have ended. Once it is forced, those that take their time are cut
+// off.
+func (g *Gateway) awaitConnections() {
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		g.conns.Wait()
+	}()
+	select {
+	case <-gone:
+		return
+	case <-g.drainer.force:
+	}
+	patience := time.NewTimer(forcedClose)
+	defer patience.Stop()
+	select {
+	case <-gone:
+		return
+	case <-patience.C:
+	}
+	for _, f := range g.flushers {
+		f.call(func() {
+			for _, c := range f.conns {
+				c.abort()
+			}
+		})
+	}
+	<-gone
+}
+
 // closeAll closes every connection with 1012, and what is kept of sessions between their requests.
 func (g *Gateway) closeAll() {
 	g.refuseNew()

@@ -90,10 +90,14 @@ func New(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.options.Registry = &safeChecker{Checker: o.Registry, counters: &g.counters, log: o.Log}
+	var follow func(string, broker.Entry)
+	if o.Tracer != nil {
+		g.options.Broker, follow = traced{o.Broker, o.Tracer}, g.follow
+	}
 	g.hub = relay.NewHub(o.Broker, relay.Options{
 		Namespaces: o.Namespaces, Checker: g.options.Registry, Dead: o.Dead,
 		MaxEvents: o.RelayMaxEvents, MaxBytes: o.RelayMaxBytes, Linger: o.RelayLinger,
-		Framing: frameHeader, OnHealth: g.onHealth,
+		Framing: frameHeader, OnHealth: g.onHealth, OnAppend: follow,
 	})
 	if o.Presence != nil {
 		g.rooms = newRooms(g, o.Presence)
@@ -149,7 +153,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.drainer.abandon()
 		g.closeAll()
 	}
-	g.conns.Wait()
+	g.awaitConnections()
 	stop()
 	return work.Wait()
 }
