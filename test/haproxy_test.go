@@ -16,6 +16,13 @@ import (
 // startHAProxy puts HAProxy, configured as it is shipped, before three gateways and returns its address.
 func startHAProxy(t testing.TB, gateways ...*process) string {
 	t.Helper()
+	return startHAProxyBinding(t, "", gateways...)
+}
+
+// startHAProxyBinding is startHAProxy with more words on the line that binds the address for clients. They stand
+// in the variable that has the address; see haproxy.cfg.
+func startHAProxyBinding(t testing.TB, binding string, gateways ...*process) string {
+	t.Helper()
 	require.Len(t, gateways, 3)
 	haproxy, err := exec.LookPath("haproxy")
 	if err != nil {
@@ -24,7 +31,7 @@ func startHAProxy(t testing.TB, gateways ...*process) string {
 	front := programtest.FreeAddr(t)
 	log := &programtest.Log{}
 	cmd := exec.Command(haproxy, "-db", "-f", "../deploy/haproxy/haproxy.cfg", "-f", "../deploy/haproxy/local.cfg")
-	cmd.Env = append(os.Environ(), "TALLYWIRE_FRONT="+front, "TALLYWIRE_GATEWAY_1="+gateways[0].addr,
+	cmd.Env = append(os.Environ(), "TALLYWIRE_FRONT="+front, "TALLYWIRE_FRONT_TLS="+binding, "TALLYWIRE_GATEWAY_1="+gateways[0].addr,
 		"TALLYWIRE_GATEWAY_2="+gateways[1].addr, "TALLYWIRE_GATEWAY_3="+gateways[2].addr)
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start(), "the package haproxy is needed")
