@@ -166,6 +166,9 @@ func hasControl(b []byte) bool {
 	return false
 }
 
+// ValidTraceParent reports whether a text may be an event's `traceparent`.
+func ValidTraceParent(s string) bool { return validTraceParent([]byte(s)) }
+
 // validTraceParent checks the shape that W3C Trace Context gives to `traceparent`; versions after 00 may
 // be longer.
 func validTraceParent(b []byte) bool {

@@ -44,6 +44,8 @@ type Options struct {
 	Directory presence.Directory
 	// Receipts keeps what was answered to numbered commands over HTTP; nil refuses those.
 	Receipts receipt.Book
+	// Tracer follows events; nil follows none.
+	Tracer Tracer
 	// Version is the program's, for the on-call.
 	Version string
 

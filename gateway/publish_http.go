@@ -62,6 +62,7 @@ func (g *Gateway) publishHTTP(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	carryTrace(c.Request().Header, items)
 	if !batch {
 		p, bad := g.prepareItem(who, items[0])
 		if bad != nil {

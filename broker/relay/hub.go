@@ -33,6 +33,9 @@ type Options struct {
 	// Framing writes a transport's header for a message of n bytes at the end of headroom (16 bytes)
 	// and returns its length. nil leaves Batch.Framed empty.
 	Framing func(headroom []byte, n int) int
+	// OnAppend, where set, is told of every entry that came live and continues its log, before the readers are
+	// woken. It must not block, and must not keep the event.
+	OnAppend func(channel string, e broker.Entry)
 	// OnHealth is told of the broker's health; it must not block.
 	OnHealth func(broker.Health)
 }

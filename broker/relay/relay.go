@@ -137,6 +137,9 @@ func (r *Relay) deliver(e broker.Entry) {
 	}
 	r.mu.Unlock()
 	if outcome == appended {
+		if tell := r.hub.options.OnAppend; tell != nil {
+			tell(r.channel, e)
+		}
 		r.wake()
 	}
 }
