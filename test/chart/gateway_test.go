@@ -107,7 +107,7 @@ func TestGatewayTakesTheSettings(t *testing.T) {
 		"minimal":  "{}",
 		"cluster":  variants["cluster"],
 		"database": variants["database"],
-		"settings": "{gateway: {config: {ping: 10s, lease-ttl: 8s, max-errors: 5, relay-bytes: 1048576}, connectionRate: 200, maxConnectionAge: 90m}}",
+		"settings": "{gateway: {config: {ping: 10s, lease-ttl: 8s, max-errors: 5, relay-bytes: 1048576, trusted-proxies: [10.0.0.0/8], proxy-protocol: true, cookie-samesite: lax, body-timeout: 20s}, connectionRate: 200, maxConnectionAge: 90m}}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := rendered(t, name, text)

@@ -22,15 +22,31 @@ var wordStart = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 // flags are the names of the settings of `tallywire serve`, from the source that declares them.
 func flags(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), root+"/cmd/tallywire/internal/config/serve.go", nil, 0)
+	names := fields(t, "serve.go", "Serve")
+	require.Contains(t, names, "drain-window")
+	require.Contains(t, names, "auth-jwks")
+	require.Contains(t, names, "redis-ca-file")
+	return names
+}
+
+// fields are the names of the settings that a type of the program's has. Those of an embedded type XY are in xy.go,
+// or in a file after its first word.
+func fields(t *testing.T, path, name string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), root+"/cmd/tallywire/internal/config/"+path, nil, 0)
 	require.NoError(t, err)
 	var names []string
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, isType := n.(*ast.TypeSpec)
-		if !isType || spec.Name.Name != "Serve" {
+		if !isType || spec.Name.Name != name {
 			return true
 		}
 		for _, f := range spec.Type.(*ast.StructType).Fields.List {
+			if embedded, is := f.Type.(*ast.Ident); is && len(f.Names) == 0 {
+				first, _, _ := strings.Cut(wordStart.ReplaceAllString(embedded.Name, "$1-$2"), "-")
+				names = append(names, fields(t, strings.ToLower(first)+".go", embedded.Name)...)
+				continue
+			}
 			text, err := strconv.Unquote(f.Tag.Value)
 			require.NoError(t, err)
 			tag := reflect.StructTag(text)
@@ -46,8 +62,7 @@ func flags(t *testing.T) []string {
 		}
 		return false
 	})
-	require.Contains(t, names, "drain-window")
-	require.Contains(t, names, "auth-jwks")
+	require.NotEmpty(t, names, "%s in %s", name, path)
 	return names
 }
 
@@ -82,9 +97,12 @@ func TestEverySettingHasAValue(t *testing.T) {
 	elsewhere := map[string]string{
 		"redis":       "in the environment: it may hold a password",
 		"auth-secret": "in the environment, from a Secret",
-		"demo":        "not in a cluster",
-		"demo-page":   "not in a cluster",
-		"gateway-id":  "the pod's name and a random part, by default",
+
+		"redis-password":          "in the environment, from a Secret",
+		"redis-sentinel-password": "in the environment, from a Secret",
+		"demo":                    "not in a cluster",
+		"demo-page":               "not in a cluster",
+		"gateway-id":              "the pod's name and a random part, by default",
 	}
 	written, passed := written(t), passed(t)
 	names := flags(t)
@@ -136,8 +154,10 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			require.NotNil(t, e.ValueFrom.SecretKeyRef, e.Name)
 		}
 	}
-	require.Less(t, slices.Index(order, "REDIS_PASSWORD"), slices.Index(order, "TALLYWIRE_REDIS"), "the kubelet fills in what stands before")
-	require.Less(t, slices.Index(order, "SENTINEL_PASSWORD"), slices.Index(order, "TALLYWIRE_REDIS"))
-	require.Equal(t, "redis-sentinel://gateway:$(REDIS_PASSWORD)@sentinel-0.redis.svc:26379,sentinel-1.redis.svc:26379,sentinel-2.redis.svc:26379/events"+
-		"?tls=true&sentinel_username=watcher&sentinel_password=$(SENTINEL_PASSWORD)", variable(c, "TALLYWIRE_REDIS"))
+	require.Subset(t, order, []string{"TALLYWIRE_REDIS_PASSWORD", "TALLYWIRE_REDIS_SENTINEL_PASSWORD"})
+	require.Equal(t, "redis-sentinel://sentinel-0.redis.svc:26379,sentinel-1.redis.svc:26379,sentinel-2.redis.svc:26379/events?tls=true",
+		variable(c, "TALLYWIRE_REDIS"))
+	written := settings(t, render(t, "sentinel"))
+	require.Equal(t, "gateway", written["redis-username"])
+	require.Equal(t, "watcher", written["redis-sentinel-username"])
 }

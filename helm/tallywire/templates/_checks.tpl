@@ -107,6 +107,9 @@ once, and each line begins with the key.
   {{- if and $r.username (not $r.passwordSecret) -}}
     {{- $wrong = append $wrong "redis.passwordSecret: a user needs a password" -}}
   {{- end -}}
+  {{- if and $r.tls.certSecret (not $r.tls.enabled) -}}
+    {{- $wrong = append $wrong "redis.tls.enabled: is false, and redis.tls.certSecret is set" -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml $wrong -}}
 {{- end }}

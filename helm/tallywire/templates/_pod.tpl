@@ -89,6 +89,7 @@ volumeMounts:
 {{- if include "tallywire.schemasName" . }}{{ include "tallywire.mount" (dict "name" "schemas") }}{{ end -}}
 {{- if $v.auth.publicKeys.existingConfigMap }}{{ include "tallywire.mount" (dict "name" "keys") }}{{ end -}}
 {{- if $v.tls.existingSecret }}{{ include "tallywire.mount" (dict "name" "tls") }}{{ end -}}
+{{- if include "tallywire.redisPair" . }}{{ include "tallywire.mount" (dict "name" "redis") }}{{ end -}}
 {{- if include "tallywire.trusts" . }}{{ include "tallywire.mount" (dict "name" "ca") }}{{ end -}}
 - name: tmp
   mountPath: /tmp
@@ -114,6 +115,12 @@ volumeMounts:
 {{- end }}
 {{- with $v.tls.existingSecret }}
 - name: tls
+  secret:
+    secretName: {{ . | quote }}
+    defaultMode: 0440
+{{- end }}
+{{- with include "tallywire.redisPair" . }}
+- name: redis
   secret:
     secretName: {{ . | quote }}
     defaultMode: 0440

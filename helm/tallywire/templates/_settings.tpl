@@ -48,6 +48,15 @@
   {{- $_ := set $s "tls-cert" (printf "/etc/tallywire/tls/%s" $v.tls.certKey) -}}
   {{- $_ := set $s "tls-key" (printf "/etc/tallywire/tls/%s" $v.tls.keyKey) -}}
 {{- end -}}
+{{- $r := $v.redis -}}
+{{- if not (or $r.existingSecret $r.dev.enabled) -}}
+  {{- with $r.username }}{{ $_ := set $s "redis-username" . }}{{ end -}}
+  {{- if eq $r.mode "sentinel" }}{{ with $r.sentinel.username }}{{ $_ := set $s "redis-sentinel-username" . }}{{ end }}{{ end -}}
+{{- end -}}
+{{- if include "tallywire.redisPair" . -}}
+  {{- $_ := set $s "redis-cert-file" (printf "/etc/tallywire/redis/%s" $r.tls.certKey) -}}
+  {{- $_ := set $s "redis-key-file" (printf "/etc/tallywire/redis/%s" $r.tls.keyKey) -}}
+{{- end -}}
 {{- merge $s $v.gateway.config | toYaml -}}
 {{- end }}
 
@@ -67,7 +76,12 @@
 {{- end }}
 {{- end }}
 
-{{/* The URL of Redis, made of its parts; $(…) is filled in by the kubelet, after the variables before it. */}}
+{{/* The Secret with the certificate that Redis knows the gateways by, nothing where there is none. */}}
+{{- define "tallywire.redisPair" -}}
+{{- if not .Values.redis.dev.enabled }}{{ .Values.redis.tls.certSecret }}{{ end -}}
+{{- end }}
+
+{{/* The URL of Redis, made of its parts. Who the gateways are stands beside it: settings and variables need no escapes. */}}
 {{- define "tallywire.redisURL" -}}
 {{- $r := .Values.redis -}}
 {{- if $r.dev.enabled -}}
@@ -78,12 +92,7 @@ redis://{{ include "tallywire.fullname" . }}-redis-dev:6379
 {{- if $r.tls.enabled }}{{ $parameters = append $parameters "tls=true" }}{{ end -}}
 {{- if $r.database }}{{ $parameters = append $parameters (printf "db=%d" (int $r.database)) }}{{ end -}}
 {{- if $r.poolSize }}{{ $parameters = append $parameters (printf "pool_size=%d" (int $r.poolSize)) }}{{ end -}}
-{{- if eq $r.mode "sentinel" -}}
-  {{- with $r.sentinel.username }}{{ $parameters = append $parameters (printf "sentinel_username=%s" (urlquery .)) }}{{ end -}}
-  {{- with $r.sentinel.passwordSecret }}{{ $parameters = append $parameters "sentinel_password=$(SENTINEL_PASSWORD)" }}{{ end -}}
-{{- end -}}
 {{- $scheme }}://
-{{- if or $r.username $r.passwordSecret }}{{ urlquery $r.username }}{{ if $r.passwordSecret }}:$(REDIS_PASSWORD){{ end }}@{{ end -}}
 {{- join "," $r.hosts -}}
 {{- if eq $r.mode "sentinel" }}/{{ $r.master }}{{ end -}}
 {{- with $parameters }}?{{ join "&" . }}{{ end -}}
@@ -118,10 +127,10 @@ redis://{{ include "tallywire.fullname" . }}-redis-dev:6379
 {{ include "tallywire.secretVariable" (dict "name" "TALLYWIRE_REDIS" "secret" $r.existingSecret "key" $r.urlKey) }}
 {{- else }}
 {{- if and $r.passwordSecret (not $r.dev.enabled) }}
-{{ include "tallywire.secretVariable" (dict "name" "REDIS_PASSWORD" "secret" $r.passwordSecret "key" $r.passwordKey) }}
+{{ include "tallywire.secretVariable" (dict "name" "TALLYWIRE_REDIS_PASSWORD" "secret" $r.passwordSecret "key" $r.passwordKey) }}
 {{- end }}
 {{- if and $r.sentinel.passwordSecret (eq $r.mode "sentinel") (not $r.dev.enabled) }}
-{{ include "tallywire.secretVariable" (dict "name" "SENTINEL_PASSWORD" "secret" $r.sentinel.passwordSecret "key" $r.sentinel.passwordKey) }}
+{{ include "tallywire.secretVariable" (dict "name" "TALLYWIRE_REDIS_SENTINEL_PASSWORD" "secret" $r.sentinel.passwordSecret "key" $r.sentinel.passwordKey) }}
 {{- end }}
 - name: TALLYWIRE_REDIS
   value: {{ include "tallywire.redisURL" . | quote }}
