@@ -26,8 +26,6 @@ export interface Connection {
   reconnect(): void;
   /** It is worth trying at once, and finding out at once whether the connection lives. */
   wake(): void;
-  /** The connection may be gone. */
-  doubt(): void;
   /** What was received is handled: lets go of connections that owe nothing any more. */
   settled(): void;
   close(): void;
@@ -108,7 +106,8 @@ export function connection(
   }
 
   function attach(c: Conn, at: number, f: ServerFrame): void {
-    abandonButKeep();
+    next = null; // it is not abandoned with the attempt
+    abandon();
     const prev = cur;
     cur = c;
     c.up = Date.now();
@@ -135,12 +134,6 @@ export function connection(
     }
     hooks.attached(c);
     retireOwing();
-  }
-
-  /** The attempt has become the connection. */
-  function abandonButKeep(): void {
-    next = null;
-    abandon();
   }
 
   function retire(c: Conn): void {
@@ -219,7 +212,6 @@ export function connection(
       state = 'running';
       void open(level, false);
     },
-    doubt: () => cur?.link.probe(),
     wake() {
       if (cur) cur.link.probe();
       else if (state === 'running' && !next) now();

@@ -130,7 +130,7 @@ export function assemble(s: Settings): Core {
           getStatus,
           onStatus,
           wake: () => conn.wake(),
-          doubt: () => conn.doubt(),
+          doubt: () => current()?.link.probe(),
           left: (channel) => subs.release(channel),
           watch: (channel) => subs.watch(channel),
           live: (channel) => !!subs.channels.get(channel)?.owner,

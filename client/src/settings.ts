@@ -78,7 +78,7 @@ export function settings(o: ClientOptions): Settings {
 
 function baseOf(url: string): string {
   try {
-    const page = (globalThis as { location?: { href: string } }).location?.href;
+    const page = (globalThis as { location?: { origin: string } }).location?.origin;
     const u = new URL(url.replace(/^ws/, 'http'), page);
     if (!/^https?:$/.test(u.protocol) || u.username) throw new Error();
     return u.origin + u.pathname.replace(/\/+$/, '');

@@ -49,9 +49,12 @@ export function tabs(key: string, timeoutMs: number, client: () => Client<Record
   let leading: (() => void) | undefined; // gives the lock back
   let end: ((error: TallywireError) => void) | undefined; // of the link to the leader
   let take: ((frames: readonly ServerFrame[]) => void) | undefined;
+  let follows: string | undefined; // the tab that has served that link
   let undo: (() => void) | undefined;
   let announced = false;
 
+  // With a time to stay away, even none, an error is not taken for one of a transport.
+  const changed = (what: string) => new TallywireError('network', what, { retry: true, retryAfterMs: 0 });
   const say = (m: TabMessage) => channel.postMessage(m);
   // Others learn by it that this tab has gone, however it goes.
   void locks.request(`${name}:${me}`, { signal: ended.signal }, () => held()).catch(() => {});
@@ -73,7 +76,7 @@ export function tabs(key: string, timeoutMs: number, client: () => Client<Record
   function stand(options: LockOptions): Promise<void> {
     const inherit = () => {
       const held = lead();
-      end?.(new TallywireError('network', 'this tab leads now', { retry: true, retryAfterMs: 0 }));
+      end?.(changed('this tab leads now'));
       wake();
       return held;
     };
@@ -121,8 +124,13 @@ export function tabs(key: string, timeoutMs: number, client: () => Client<Record
     const m = e.data;
     if ('ask' in m) {
       if (leading) serve(m.from, m.ask);
-    } else if (m.to === me) take?.(m.frames);
-    else if (m.to === ALL && !leading) wake();
+    } else if (m.to === me) {
+      follows = m.from;
+      take?.(m.frames);
+    } else if (m.to === ALL && !leading) {
+      if (m.from !== follows) end?.(changed('another tab leads now'));
+      wake();
+    }
   };
 
   function serve(from: string, ask: Ask): void {
@@ -164,8 +172,7 @@ export function tabs(key: string, timeoutMs: number, client: () => Client<Record
         close();
         on.down(error);
       };
-      // With a time to stay away, even none, an error is not taken for one of a transport.
-      const silent = (what: string) => down(new TallywireError('timeout', `the tab that leads ${what}`, { retry: true, retryAfterMs: 0 }));
+      const silent = (what: string) => down(changed(`the tab that leads ${what}`));
       /** Expects an answer; without one the leader is frozen. */
       function expect(ms: number): void {
         clearTimeout(timer);
@@ -190,6 +197,7 @@ export function tabs(key: string, timeoutMs: number, client: () => Client<Record
           if (f.type === 'lost') return silent('has lost its connection');
           if (f.type !== 'connected' || up) continue;
           up = true;
+          on.rtt(Date.now() - asked);
           transport = (f.transport as TransportName | undefined) ?? transport;
           on.open(f);
           for (const a of early.splice(0)) ask(a);

@@ -55,6 +55,7 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
       const body = { session: o.session, channels: asked.channels, wait_ms: waitMs };
       const text = await post(link.options(), 'poll', body, { signal: mine.signal, timeoutMs: waitMs + SLACK_MS });
       if (mine.signal.aborted || link.ended()) return;
+      if (waitMs === 0) on.rtt(Date.now() - began);
       await answered(readFrames(text as string), asked, Date.now() - began, waitMs);
     } catch (cause) {
       if (mine.signal.aborted || link.ended()) return;

@@ -46,6 +46,7 @@ export function openSSE(o: LinkOptions, on: LinkHandler): Link {
     next = mine;
     const asked = link.positions.request();
     const current = () => !mine.signal.aborted && !link.ended();
+    const began = Date.now();
     let refused: TallywireError | undefined;
     openStream(link.options(), asked.channels, mine.signal, (frames) => {
       if (!current()) return;
@@ -53,6 +54,7 @@ export function openSSE(o: LinkOptions, on: LinkHandler): Link {
         live?.abort();
         live = mine;
         next = undefined;
+        on.rtt(Date.now() - began);
       }
       refused = link.take(frames, asked) ?? refused;
     }).then(

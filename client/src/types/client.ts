@@ -45,7 +45,7 @@ export interface Client<M = Record<string, unknown>> {
 
   /**
    * Publishes an event. Without a connection it waits for one, and after a lost one it is sent again with the same id, so that
-   * it happens once. Publishes are done in the order of the calls.
+   * it happens once. Publishes are sent in the order of the calls; one that the gateway asks to repeat later may come after others.
    */
   publish<T extends EventType<M>>(channel: string, event: EventInput<T, M[T]>, options?: PublishOptions): Promise<Published>;
   publish<T extends string>(channel: string, event: EventInput<T, DataOf<M, T>>, options?: PublishOptions): Promise<Published>;

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { CursorStorage, Signal } from '../../src/index.js';
+import { settings } from '../../src/settings.js';
 import { collect, numbered, rig, upTo } from './harness.js';
 
 const frames = (server: { received: readonly { type: string }[] }, type: string) =>
@@ -299,6 +300,15 @@ describe('cursors across reloads', () => {
     await until(() => got.events.length === 1);
     expect(errors).toEqual([]);
   });
+});
+
+test('a URL may be a path, or nothing, of the page’s origin', () => {
+  vi.stubGlobal('location', { origin: 'https://app.example', href: 'https://app.example/jobs/42?x#y' });
+  expect(settings({ url: '' }).base).toBe('https://app.example');
+  expect(settings({ url: '/realtime/' }).base).toBe('https://app.example/realtime');
+  expect(settings({ url: 'wss://gw.example:8443/tw/' }).base).toBe('https://gw.example:8443/tw');
+  vi.unstubAllGlobals();
+  expect(settings({ url: 'ws://127.0.0.1:8080' }).base).toBe('http://127.0.0.1:8080');
 });
 
 test('bad arguments are refused where they are made', () => {
