@@ -111,8 +111,9 @@ export function httpLink(name: 'sse' | 'poll', o: LinkOptions, on: LinkHandler, 
     return true;
   }
 
+  // What is asked for at once has begun by then.
   queueMicrotask(() => {
-    if (!ended) feed.changed();
+    if (!ended && wanted.size() === 0) feed.changed();
   });
 
   const link: Link = {
