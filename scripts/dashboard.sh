@@ -19,7 +19,7 @@ if [ -f dist/index.html ] && [ -z "$(find src public index.html package-lock.jso
 	exit 0
 fi
 
-if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+if [ ! -f node_modules/.package-lock.json ] || [ -n "$(find package-lock.json -newer node_modules/.package-lock.json)" ]; then
 	echo "Installing what the workbench is built with …"
 	npm ci --no-audit --no-fund --loglevel=error || skip "npm ci failed"
 fi

@@ -18,6 +18,7 @@ packages=(
     'python3-redis:scripts/python-with-redis.sh'             # examples/workers/python
     'nodejs:command -v node'                                 # examples/workers/node, test/browser, client
     'npm:command -v npm'
+    'shellcheck:command -v shellcheck'                       # make check-scripts
     'haproxy:command -v haproxy || test -x /usr/sbin/haproxy'  # test: the load balancer before gateways
     'chromium:command -v chromium || command -v google-chrome' # test/browser, test/client
 )
