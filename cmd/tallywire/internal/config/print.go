@@ -86,6 +86,8 @@ func valueNode(v reflect.Value) *yaml.Node {
 		return scalar("!!bool", strconv.FormatBool(x))
 	case int:
 		return scalar("!!int", strconv.Itoa(x))
+	case float64:
+		return scalar("!!float", strconv.FormatFloat(x, 'f', -1, 64))
 	case []string:
 		return listNode(x)
 	default:

@@ -66,6 +66,9 @@ type Serve struct {
 	LogLevel  string `group:"logs" placeholder:"LEVEL" default:"info" help:"debug, info, warn or error (default ${default})."`
 	LogFormat string `group:"logs" placeholder:"FORMAT" help:"json or console (default json, with --demo console)."`
 
+	OTLPEndpoint string  `name:"otlp-endpoint" group:"logs" placeholder:"URL" help:"Where to send traces, by OTLP over HTTP, as http://localhost:4318. Without it there are none."`
+	TraceSample  float64 `name:"trace-sample" group:"logs" placeholder:"PART" default:"0.01" help:"Part of the publishes that begin a trace, where neither event nor request brings one; 0 to 1 (default ${default})."`
+
 	// Namespaces is set from the file only, by [Sources.Fill].
 	Namespaces map[string]namespace.Options `kong:"-"`
 }

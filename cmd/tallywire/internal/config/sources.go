@@ -146,6 +146,10 @@ func fits(field reflect.Value, value any) error {
 		if _, err := strconv.Atoi(text); err != nil {
 			return fmt.Errorf("must be a whole number, is %q", clip(text))
 		}
+	case field.Kind() == reflect.Float64:
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			return fmt.Errorf("must be a number, is %q", clip(text))
+		}
 	case field.Kind() == reflect.Bool:
 		if _, err := strconv.ParseBool(text); err != nil {
 			return fmt.Errorf("must be true or false, is %q", clip(text))

@@ -57,6 +57,12 @@ func (s *Serve) Validate(from *Sources) []error {
 		check(namespacesKey, err) // what only shows when options are inherited
 	}
 	s.validateNetwork(check)
+	if s.OTLPEndpoint != "" {
+		check("otlp-endpoint", webURL(s.OTLPEndpoint))
+	}
+	if !(s.TraceSample >= 0 && s.TraceSample <= 1) { // nor NaN
+		check("trace-sample", fmt.Errorf("must be between 0 and 1, is %v", s.TraceSample))
+	}
 	s.validateRanges(check)
 	s.validateAuth(check)
 	errs := make([]error, len(found))
@@ -124,10 +130,7 @@ func (s *Serve) validateAuth(check func(string, error)) {
 		check("insecure", errors.New("excludes auth-secret, auth-key and auth-jwks: either tokens are verified or everybody is let in"))
 	}
 	if s.AuthJWKS != "" {
-		u, err := url.Parse(s.AuthJWKS)
-		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-			check("auth-jwks", errors.New("must be an http or https URL without user information"))
-		}
+		check("auth-jwks", webURL(s.AuthJWKS))
 	}
 	if s.AuthIssuer == "" {
 		check("auth-issuer", errors.New("must not be empty"))
@@ -135,6 +138,14 @@ func (s *Serve) validateAuth(check func(string, error)) {
 	if s.AuthAudience == "" {
 		check("auth-audience", errors.New("must not be empty"))
 	}
+}
+
+func webURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("must be an http or https URL without user information")
+	}
+	return nil
 }
 
 // Level returns the level of a name.

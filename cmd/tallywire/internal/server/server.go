@@ -18,6 +18,7 @@ import (
 
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/metrics"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/tracing"
 	"github.com/tallywire/tallywire/events"
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/auth"
@@ -29,6 +30,9 @@ import (
 
 // shutdownTimeout bounds the end of HTTP requests that are under way after the drain.
 const shutdownTimeout = 5 * time.Second
+
+// tracesTimeout bounds the sending of the last spans.
+const tracesTimeout = 3 * time.Second
 
 // Options are what a Server needs beside its settings.
 type Options struct {
@@ -65,6 +69,7 @@ type Server struct {
 	inbox    *inbox.Inbox // nil where there is none
 	admin    *adminSide
 	metrics  *metrics.Metrics // nil without an admin listener
+	tracer   *tracing.Tracer  // nil where nothing is traced
 }
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
@@ -96,6 +101,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := s.assemble(spaces); err != nil {
+		s.closeTracer(context.Background())
 		s.store.close()
 		return nil, err
 	}
@@ -118,7 +124,7 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		return err
 	}
 	dead := metrics.CountDead(s.store.dead)
-	s.gateway, err = gateway.New(gateway.Options{
+	o := gateway.Options{
 		ID: s.id, Broker: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: s.auth,
 		Dead: dead, Log: s.log, Presence: s.store.presence, Directory: s.store.sessions, Version: s.version,
 		AllowedOrigins: c.AllowedOrigins, AllowedHosts: c.AllowedHosts, TrustedProxies: c.Proxies(), CookieSameSite: c.SameSite(),
@@ -129,7 +135,17 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		},
 		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
 		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes, Receipts: s.store.receipts,
-	})
+	}
+	if c.OTLPEndpoint != "" {
+		s.tracer, err = tracing.New(tracing.Options{
+			Endpoint: c.OTLPEndpoint, Sample: c.TraceSample, Gateway: s.id, Version: s.version, Log: s.log,
+		})
+		if err != nil {
+			return err
+		}
+		o.Tracer = s.tracer
+	}
+	s.gateway, err = gateway.New(o)
 	if err == nil && s.store.inbox != nil {
 		s.inbox, err = inbox.New(s.store.inbox, inbox.Options{
 			Gateway: s.id, Broker: s.store.broker, Dead: dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
@@ -207,6 +223,7 @@ func (s *Server) Run(ctx context.Context) error {
 	fail(err)
 	stop()
 	err = errors.Join(err, work.Wait())
+	s.closeTracer(context.WithoutCancel(ctx))
 	s.log.Info().Str("event", "stopped").Err(err).Msg("stopped")
 	return err
 }
@@ -229,6 +246,18 @@ func (s *Server) tend(ctx, lasting context.Context, public *http.Server, work *e
 		}
 		return nil
 	})
+}
+
+// closeTracer sends what is left of the traces, for a bounded time.
+func (s *Server) closeTracer(ctx context.Context) {
+	if s.tracer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tracesTimeout)
+	defer cancel()
+	if err := s.tracer.Close(ctx); err != nil {
+		s.log.Warn().Str("event", "traces_failed").Err(err).Msg("spans could not be sent")
+	}
 }
 
 // shutdown ends a server's listener and gives its requests a bounded time, none once it is forced; then they
