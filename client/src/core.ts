@@ -158,23 +158,22 @@ export function assemble(s: Settings): Core {
       show();
       if (!idle) return;
       conn.settled();
-      for (const ch of behind) if (subs.channels.get(ch.name) === ch) subs.ask(ch);
+      for (const name of behind) {
+        const ch = subs.channels.get(name);
+        if (!ch) continue;
+        ch.owner = null; // until the answer: what comes before it does not follow on what was taken
+        subs.ask(ch);
+      }
       behind.clear();
     },
   );
-  const behind = new Set<Channel>();
+  // Channels whose frames are dropped, because there was no room, until all that waits is done.
+  const behind = new Set<string>();
 
   function frames(c: Conn, all: readonly ServerFrame[]): void {
-    const told = all.filter((f) => !answered(c, f));
+    const told = all.filter((f) => !answered(c, f) && !behind.has(f.channel ?? ''));
     if (told.length === 0 || queue.push(told.map((f) => ({ c, f })))) return;
-    // There is no room: what is dropped is asked for again when there is.
-    for (const f of told) {
-      const ch = subs.channels.get(f.channel ?? '');
-      if (!ch || (ch.owner !== c && !c.asks.has(ch.name))) continue;
-      ch.owner = null;
-      c.asks.delete(ch.name);
-      behind.add(ch);
-    }
+    for (const { channel } of told) if (channel !== undefined) behind.add(channel);
   }
 
   function answered(c: Conn, f: ServerFrame): boolean {
