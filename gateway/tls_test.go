@@ -84,7 +84,7 @@ func TestBodyOverTLSThatTrickles(t *testing.T) {
 	r := newRig(t, rigOptions{tls: true, change: func(o *gateway.Options) { o.Limits.BodyTimeout = 200 * time.Millisecond }})
 	body := &trickle{ended: make(chan struct{})}
 	a := r.request(http.MethodPost, "/v1/publish", r.token("alice", nil), nil, body)
-	body.Close()
+	require.NoError(t, body.Close())
 	require.Equal(t, http.StatusRequestTimeout, a.status, a.body)
 }
 

@@ -31,7 +31,7 @@ func whole(t *testing.T, p tlstest.Pair) string {
 	key, err := os.ReadFile(p.KeyFile)
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), "tallywire.pem")
-	require.NoError(t, os.WriteFile(path, append(cert, key...), 0o600))
+	require.NoError(t, os.WriteFile(path, append(cert, key...), 0o600)) //nolint:gosec // in a folder of the test
 	return path
 }
 
@@ -159,7 +159,7 @@ func TestCertificateFollowsItsFiles(t *testing.T) {
 		if err != nil {
 			return ""
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
 	}
 	require.Eventually(t, func() bool { return serial() != "" }, patience, poll)

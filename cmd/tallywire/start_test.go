@@ -72,6 +72,6 @@ func TestCookieAndBodySettings(t *testing.T) {
 	}
 	require.Contains(t, post("/v1/cookie", nil).header.Get("Set-Cookie"), "SameSite=None; Partitioned")
 	body, held := io.Pipe()
-	defer held.Close()
+	defer func() { _ = held.Close() }()
 	require.Equal(t, 408, post("/v1/publish", body).status)
 }

@@ -275,7 +275,7 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server) error {
 		return err
 	case <-s.force:
 		cancel()
-		<-done
+		_ = <-done // that it was cut short
 		return server.Close()
 	}
 }
