@@ -11,7 +11,7 @@ import (
 
 func write(t *testing.T, path, content string) string {
 	t.Helper()
-	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600)) //nolint:gosec // a file of the test
 	return path
 }
 

@@ -275,9 +275,16 @@ func (s *Server) shutdown(ctx context.Context, server *http.Server) error {
 		return err
 	case <-s.force:
 		cancel()
-		_ = <-done // that it was cut short
-		return server.Close()
+		return errors.Join(server.Close(), cutShort(<-done))
 	}
+}
+
+// cutShort returns what has failed beside the wait that was cut short.
+func cutShort(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // closeAll closes the listeners that there are.
