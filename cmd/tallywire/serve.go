@@ -60,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 	if c.TLSCert != "" && r.program.Reload != nil {
 		o.Reload = r.program.Reload()
 	}
-	s, err = server.New(o)
+	s, err = server.New(o) //nolint:contextcheck // it dials nothing; Run has a context
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func TestConsole(t *testing.T) {
 func (c *cluster) drive(ctx context.Context, name string, config map[string]any) {
 	t := c.t
 	t.Helper()
-	script := exec.CommandContext(ctx, "node", name) //nolint:gosec // one of this folder's
+	script := exec.CommandContext(ctx, "node", name)
 	script.Stderr = os.Stderr
 	in, err := script.StdinPipe()
 	require.NoError(t, err)

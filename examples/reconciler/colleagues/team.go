@@ -66,7 +66,7 @@ func (t *Team) work(ctx context.Context, p Person) {
 		at = ""
 	}
 	defer leave()
-	for pause(ctx, t.o.Look/2+rand.N(t.o.Look)) { //nolint:gosec // a demonstration
+	for pause(ctx, t.o.Look/2+rand.N(t.o.Look)) {
 		next, ok := t.desk.take()
 		if !ok {
 			continue
