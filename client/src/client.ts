@@ -91,7 +91,7 @@ function listenerFor<M>(
   const from = o.from ?? saved ?? 'now';
   const pos = typeof from === 'string' && from !== 'now' ? position(from) : undefined;
   if (from !== 'now' && !(from instanceof Date) && !pos) {
-    throw new TallywireError('invalid_argument', `from: ${JSON.stringify(from)} is no cursor`, { channel });
+    throw new TallywireError('invalid_argument', `from: ${JSON.stringify(from)} is none`, { channel });
   }
   const map = handler as Readonly<Record<string, EventHandler | undefined>>;
   return {

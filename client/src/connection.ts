@@ -60,6 +60,10 @@ export function connection(
     next = null;
   }
 
+  function trying(change: Partial<ConnectionStatus>): void {
+    setStatus({ status: everLive ? 'reconnecting' : 'connecting', ...change });
+  }
+
   function release(c: Conn): void {
     c.link.close();
     hooks.lost(c);
@@ -76,7 +80,7 @@ export function connection(
       if (quiet) probeLater();
       else missed(error, proven);
     };
-    if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', retryAt: null });
+    if (!cur) trying({ retryAt: null });
     attemptTimer = setTimeout(() => failed(new TallywireError('timeout', 'no connection in time', { retry: true })), s.timeoutMs);
     try {
       const [openLink, token] = await Promise.all([s.load(s.transports[at] ?? 'websocket'), freshToken(s.token)]);
@@ -158,11 +162,10 @@ export function connection(
   }
 
   function down(c: Conn, error: TallywireError): void {
-    clearTimeout(old.get(c));
-    old.delete(c);
-    hooks.lost(c);
+    retire(c);
     if (c !== cur) return;
     cur = null;
+    hooks.lost(c);
     clearTimeout(probeTimer);
     const stable = Date.now() - c.up >= STABLE_MS;
     if (stable) misses = 0;
@@ -179,10 +182,9 @@ export function connection(
       failures = 0;
       level = (level + 1) % s.transports.length;
     }
-    let wait = jitter(s.minMs, s.maxMs, misses++);
-    if (error.retryAfterMs !== undefined) wait = Math.max(wait, error.retryAfterMs * between(1, 1.25));
+    let wait = Math.max(jitter(s.minMs, s.maxMs, misses++), (error.retryAfterMs ?? 0) * between(1, 1.25));
     if (error.code === 'too_many_errors' || (error.status === 403 && !error.retry)) wait = s.maxMs * between(1, 2);
-    if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', lastError: error, retryAt: Date.now() + wait });
+    if (!cur) trying({ lastError: error, retryAt: Date.now() + wait });
     clearTimeout(retryTimer);
     retryTimer = setTimeout(() => void open(level, false), wait);
   }

@@ -64,5 +64,5 @@ export function refusal(
 
 /** Reports whether only another token helps. */
 export function needsToken(error: TallywireError): boolean {
-  return error.status === 401 || /^(unauthorized|token_(expired|revoked|failed))$/.test(error.code);
+  return error.status === 401 || /^(unauthorized|token_)/.test(error.code);
 }

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { rig, upTo } from './harness.js';
 
 const users = (m: { members: readonly { user: string }[] }) => m.members.map((x) => x.user);
@@ -114,6 +114,23 @@ describe('presence', () => {
     expect(new Set(users(here.getMembers())).size).toBe(950);
     for (const n of upTo(2_000)) server.join('crowd', `v${n}`);
     await until(() => here.getMembers().count === 2_950);
+  });
+
+  test('to leave as the connection breaks is done: its end ends presence, too', async () => {
+    const { client, server, until, run } = rig({}, { latencyMs: 50 });
+    const here = client.presence('matches:7');
+    void here.enter();
+    await until(() => server.members('matches:7').length === 1);
+    await run(200);
+    server.refuse();
+    let left = false;
+    void here.leave().then(() => (left = true));
+    await run(10); // told, and not answered yet
+    vi.spyOn(Math, 'random').mockReturnValue(0.9); // no attempt to connect yet
+    server.cut();
+    await run(100);
+    expect(left).toBe(true);
+    expect(client.getStatus().status).toBe('reconnecting');
   });
 
   test('without a connection the members are those of then', async () => {
