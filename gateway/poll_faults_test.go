@@ -130,8 +130,17 @@ func TestAPollThatWasGivenUp(t *testing.T) {
 		})
 		require.Empty(t, waiting, i)
 	}
-	last := r.publish("jobs:1", event(2))
+	// It is the session's poll still, which the next one ends.
+	newest := make(chan answer, 1)
+	go func() {
+		newest <- r.request(http.MethodPost, "/v1/poll", token, nil, strings.NewReader(fmt.Sprintf(body, start)))
+	}()
 	a, err := readPoll(<-waiting)
+	require.NoError(t, err)
+	require.Equal(t, []string{"error"}, types(a.frames))
+	require.Equal(t, wire.CodeReplaced, a.frames[0].Code)
+	last := r.publish("jobs:1", event(2))
+	a, err = readPoll(<-newest)
 	require.NoError(t, err)
 	require.Equal(t, []string{"event"}, types(a.frames))
 	require.Equal(t, last, *a.frames[0].Cursor)

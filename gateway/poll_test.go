@@ -232,6 +232,7 @@ func TestPollsThatHaveTheAnswer(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.get("/v1/poll?wait_ms=1&"+at, token, http.Header{"If-None-Match": {tag}}).status)
 	// What is refused is said every time, and the members where they are asked for.
 	require.Equal(t, http.StatusOK, poll("channel=m:7&channel=m:8@x", "*").status)
+	require.Equal(t, http.StatusOK, poll("channel=m:7&channel=_dead", "*").status)
 	require.Equal(t, http.StatusOK, poll("channel=m:7&presence=m:7", "*").status)
 	// An event.
 	r.publish("m:7", event(1))

@@ -26,7 +26,7 @@ func (s *spoken) wrap(next http.Handler) http.Handler {
 // than a write may take goes on.
 func TestDeliversOverTLS(t *testing.T) {
 	over(t, func(t *testing.T, by transport) {
-		const writeTimeout = 300 * time.Millisecond
+		const writeTimeout = time.Second
 		var by2 spoken
 		r := newRig(t, rigOptions{tls: true, wrap: by2.wrap, change: func(o *gateway.Options) {
 			o.Limits.WriteTimeout = writeTimeout
@@ -37,15 +37,16 @@ func TestDeliversOverTLS(t *testing.T) {
 		f.collect(1)
 		<-time.After(2 * writeTimeout) // in which nothing is to happen
 		const total = 100
-		published := make(chan struct{})
+		published := make(chan error, 1)
 		go func() {
-			defer close(published)
-			for n := range total {
-				r.publish("jobs:1", large(n))
+			var err error
+			for n := 0; n < total && err == nil; n++ {
+				err = tryPublish(t.Context(), r.broker, "jobs:1", large(n))
 			}
+			published <- err
 		}()
 		f.collect(total)
-		<-published
+		require.NoError(t, <-published)
 		require.Zero(t, r.gateway.Counters().SlowConsumers.Load())
 		want := map[string]string{"websocket": "HTTP/1.1", "sse": "HTTP/2.0", "poll": "HTTP/2.0"}[by.name]
 		path := map[string]string{"websocket": "/v1/ws", "sse": "/v1/sse", "poll": "/v1/poll"}[by.name]
