@@ -290,6 +290,7 @@ func (c *conn) teardown() {
 	}
 	if c.transport == transportWebSocket || c.transport == transportSSE { // a poll ends when it is answered
 		c.gateway.tally.ended(int(c.why.Load()))
+		c.logEnded()
 	}
 	c.flusher.call(func() {
 		c.flusher.remove(c)

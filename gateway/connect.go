@@ -51,6 +51,7 @@ func (s *session) begin(frameID []byte, id string, p *auth.Principal) {
 	if s.conn.transport == transportPoll {
 		return // its answer says what there is to say
 	}
+	s.logConnected(p)
 	answer := wire.Connected{
 		Session: id, User: p.User, Gateway: g.options.ID, PingMS: g.options.Ping.Milliseconds(),
 	}

@@ -29,7 +29,9 @@ type Gateway struct {
 	traces   recorder
 	counters Counters
 	tally    *tally
-	contract *contract.Contract
+	// what the log tells of connections
+	connectionLog connectionLog
+	contract      *contract.Contract
 
 	next  atomic.Uint64  // spreads connections over the flushers
 	conns sync.WaitGroup // every goroutine of every connection
@@ -79,7 +81,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	g := &Gateway{options: o, started: time.Now(), tally: newTally()}
+	g := &Gateway{options: o, started: time.Now(), tally: newTally(), connectionLog: newConnectionLog()}
 	g.arrivals = rate.NewLimiter(rate.Inf, 0)
 	if r := o.Limits.Rate; r > 0 {
 		g.arrivals = rate.NewLimiter(rate.Limit(r), r)

@@ -130,7 +130,7 @@ func (r *remoteKeys) fetch(ctx context.Context) error {
 	keys, err := fetchKeys(ctx, r.client, r.source.URL)
 	if err != nil {
 		r.failures.Add(1)
-		r.log.Warn().Err(err).Str("issuer", r.source.Issuer).Msg("keys not refreshed")
+		r.log.Warn().Str("event", "keys_failed").Err(err).Str("issuer", r.source.Issuer).Msg("keys not refreshed")
 		return fmt.Errorf("keys of %q: %w", r.source.Issuer, err)
 	}
 	r.good.Store(&goodKeys{publishedKeys: keys, fetched: r.clock()})

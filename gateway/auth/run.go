@@ -47,7 +47,7 @@ func (a *Authenticator) watchRevocations(ctx context.Context, rings chan<- struc
 			}
 		})
 		if ctx.Err() == nil {
-			a.o.Log.Warn().Err(err).Msg("revocations not watched, reading them in turn")
+			a.o.Log.Warn().Str("event", "revocations_unwatched").Err(err).Msg("revocations not watched, reading them in turn")
 			pause(ctx, a.o.RevocationsEvery-jitter(a.o.RevocationsEvery/2))
 		}
 	}
@@ -66,7 +66,7 @@ func (a *Authenticator) readRevocations(ctx context.Context, rings <-chan struct
 		}
 		news, err := a.revoked.read(ctx)
 		if err != nil && ctx.Err() == nil {
-			a.o.Log.Warn().Err(err).Msg("revocations not read, the last list holds")
+			a.o.Log.Warn().Str("event", "revocations_unread").Err(err).Msg("revocations not read, the last list holds")
 		}
 		if news {
 			a.announceRevoked()
