@@ -77,8 +77,10 @@ export function connection(
       if (mine !== attempt) return;
       const proven = next?.link.proven() ?? false;
       abandon();
-      if (quiet) probeLater();
-      else missed(error, proven);
+      if (quiet) {
+        probeMs = Math.min(probeMs * 2, PROBE_MAX_MS);
+        probeLater();
+      } else missed(error, proven);
     };
     if (!cur) trying({ retryAt: null });
     attemptTimer = setTimeout(() => failed(new TallywireError('timeout', 'no connection in time', { retry: true })), s.timeoutMs);
@@ -124,7 +126,7 @@ export function connection(
       latencyMs: c.rttMs,
       retryAt: null,
       lastError: null,
-      user: f.user ?? null,
+      ...(f.user !== undefined && { user: f.user }), // the answer to a poll does not say
       gateway: f.gateway ?? null,
     });
     if (prev) old.set(prev, setTimeout(() => retire(prev), RETIRE_MS));
@@ -189,14 +191,13 @@ export function connection(
     retryTimer = setTimeout(() => void open(level, false), wait);
   }
 
-  /** Looks for a better transport after a while, longer each time. */
+  /** Looks for a better transport after a while, which is longer each time that there was none. */
   function probeLater(): void {
     clearTimeout(probeTimer);
     probeTimer = setTimeout(() => {
       if (cur && !next) void open(probes++ % level, true);
       else probeLater();
     }, probeMs * between(0.8, 1.2));
-    probeMs = Math.min(probeMs * 2, PROBE_MAX_MS);
   }
 
   /** Tries at once what was to be tried later. */

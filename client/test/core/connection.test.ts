@@ -131,6 +131,23 @@ describe('ways', () => {
     expect(errors).toEqual([]);
   });
 
+  test('a way that breaks does not put off the look for a better one', async () => {
+    const { client, server, until, run, status } = rig();
+    collect(client, 'jobs:1');
+    await until(() => status().transport === 'websocket');
+    server.refuse('websocket');
+    server.cut();
+    await until(() => status().transport === 'sse');
+    for (let n = 0; n < 4; n++) {
+      await run(6_000);
+      server.cut();
+      await until(() => status().status === 'live');
+    }
+    expect(status().transport).toBe('sse');
+    server.accept();
+    await until(() => status().transport === 'websocket', 40_000);
+  });
+
   test('what this environment lacks is passed over', async () => {
     vi.stubGlobal('WebSocket', undefined);
     const { server, until } = rig();
