@@ -33,13 +33,14 @@ export function useOrder(view: TableView, of: string, filter: Filter, text: stri
     if (first) make();
   }, [first, make, view.version]);
 
-  // One timer from the first change on: a change in every frame must not push it away.
+  // One timer from the first change after the order was made: a change in every frame must neither push it away nor
+  // leave what is already stale again without one.
   const stale = view.touched > made.touched || view.rows.size < made.ids.length;
   useEffect(() => {
     if (held || !stale) return;
     const timer = setTimeout(make, AGAIN_MS);
     return () => clearTimeout(timer);
-  }, [held, stale, make]);
+  }, [held, stale, make, made]);
 
   const waiting = useMemo(() => {
     if (!held) return 0;
