@@ -70,7 +70,7 @@ setup: ## install the system packages that the tests need
 	@scripts/setup.sh
 
 .PHONY: test
-test: setup ## run all tests under the race detector, and those of chart, image and composition
+test: setup dashboard ## run all tests under the race detector, and those of chart, image and composition
 	@status=0; \
 	$(GO) run ./scripts/gotest -race -timeout $(TEST_TIMEOUT) -p $(TEST_JOBS) $(TESTFLAGS) $(PKGS) || status=1; \
 	if [ '$(PKGS)' = ./... ]; then $(MAKE) --no-print-directory --keep-going test-chart test-deploy || status=1; fi; \

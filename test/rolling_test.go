@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/goclient"
+	"github.com/tallywire/tallywire/internal/haproxytest"
 	"github.com/tallywire/tallywire/internal/redistest"
 	"github.com/tallywire/tallywire/presence"
 )
@@ -73,7 +74,7 @@ func TestRollingRestartBehindHAProxy(t *testing.T) {
 		// Clients that share this machine with everything else are late by what else it does, and then together.
 		require.LessOrEqual(t, float64(busiestSecond(times)), 2*paced+2, "clients come back faster than the pace")
 		gateways[i] = startGatewayAt(t, old.addr, "gw-"+itoa(i+1), flags...).awaitReady()
-		clients.awaitGateway("gw-" + itoa(i+1)) // the balancer has to use it before the next one goes
+		haproxytest.AwaitGateway(t, front, "gw-"+itoa(i+1)) // the balancer has to use it before the next one goes
 	}
 	cancel()
 	publishing.Wait()
@@ -167,23 +168,6 @@ func (h *herd) comebacks() (due, times []time.Time) {
 	due, times = h.due, h.times
 	h.due, h.times = nil, nil
 	return due, times
-}
-
-// awaitGateway waits until the balancer leads to a gateway.
-func (h *herd) awaitGateway(id string) {
-	h.t.Helper()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	require.Eventually(h.t, func() bool {
-		resp, err := client.Get("http://" + h.front + "/healthz")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		var body struct {
-			Gateway string `json:"gateway"`
-		}
-		return json.NewDecoder(resp.Body).Decode(&body) == nil && body.Gateway == id
-	}, patience, poll, "%s gets nothing to do", id)
 }
 
 // awaitEvents waits until every client has every event of its channel, and judges what they have seen.

@@ -41,7 +41,8 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t: t, redis: redistest.Start(t), clients: map[string]*client{}}
 	for n := range 3 {
-		c.gateways = append(c.gateways, newGateway(t, fmt.Sprintf("gw-%d", n+1), c.redis.URL()))
+		c.gateways = append(c.gateways, newGateway(t, fmt.Sprintf("gw-%d", n+1), c.redis.URL(),
+			"--auth-secret", secret, "--drain-wait", "0s", "--drain-window", "500ms"))
 	}
 	t.Cleanup(func() {
 		for _, one := range c.clients {

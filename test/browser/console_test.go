@@ -1,13 +1,8 @@
 package browser
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,15 +11,6 @@ import (
 	"github.com/tallywire/tallywire/gateway/admin"
 	"github.com/tallywire/tallywire/gateway/auth"
 )
-
-// request is what the script asks for.
-type request struct {
-	Do      string          `json:"do"`
-	User    string          `json:"user"`
-	Channel string          `json:"channel"`
-	Gateway int             `json:"gateway"`
-	Event   json.RawMessage `json:"event"`
-}
 
 // TestConsole drives the console as a person does. With CONSOLE_SHOTS it leaves pictures in that folder.
 func TestConsole(t *testing.T) {
@@ -38,15 +24,9 @@ func TestConsole(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	shots := os.Getenv("CONSOLE_SHOTS")
-	if shots != "" {
-		var err error
-		shots, err = filepath.Abs(shots)
-		require.NoError(t, err)
-	}
 	token := mint(t, "oncall@example.com", admin.DefaultAudience, time.Hour, time.Now(), auth.Permissions{Admin: true})
 	config := map[string]any{
-		"chromium": browser, "shots": shots, "token": token,
+		"chromium": browser, "shots": shots(t, "CONSOLE_SHOTS"), "token": token,
 		"bases":       []string{c.gateways[0].admin, c.gateways[1].admin, c.gateways[2].admin},
 		"clientToken": mint(t, "mallory", "", time.Hour, time.Now(), auth.Permissions{Admin: true}),
 		"powerless":   mint(t, "mallory", admin.DefaultAudience, time.Hour, time.Now(), auth.Permissions{}),
@@ -54,32 +34,6 @@ func TestConsole(t *testing.T) {
 	}
 	c.drive(ctx, "console.mjs", config)
 	cancel()
-}
-
-// drive runs a script, which asks for its config first, and does what else it asks for.
-func (c *cluster) drive(ctx context.Context, name string, config map[string]any) {
-	t := c.t
-	t.Helper()
-	script := exec.CommandContext(ctx, "node", name)
-	script.Stderr = os.Stderr
-	in, err := script.StdinPipe()
-	require.NoError(t, err)
-	out, err := script.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, script.Start())
-	answers := json.NewEncoder(in)
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		var q request
-		require.NoError(t, json.Unmarshal(lines.Bytes(), &q), "%s", lines.Text())
-		answer, err := c.do(ctx, q, config)
-		if err != nil {
-			answer = map[string]any{"error": err.Error()}
-		}
-		require.NoError(t, answers.Encode(answer))
-	}
-	require.NoError(t, lines.Err())
-	require.NoError(t, script.Wait(), "what went wrong is above")
 }
 
 // do does what the script asks for.

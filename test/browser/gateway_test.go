@@ -1,8 +1,11 @@
 package browser
 
 import (
+	"fmt"
 	"net/http"
 	"os/exec"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,16 +31,15 @@ type gateway struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// newGateway starts a gateway and waits until it is ready.
-func newGateway(t testing.TB, id, redis string) *gateway {
+// newGateway starts a gateway with further arguments and waits until it is ready.
+func newGateway(t testing.TB, id, redis string, args ...string) *gateway {
 	t.Helper()
 	public, admin := programtest.FreeAddr(t), programtest.FreeAddr(t)
 	g := &gateway{
 		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &programtest.Log{},
-		args: []string{
-			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis,
-			"--auth-secret", secret, "--lease-ttl", "3s", "--drain-wait", "0s", "--drain-window", "500ms",
-		},
+		args: append([]string{
+			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis, "--lease-ttl", "3s",
+		}, args...),
 	}
 	t.Cleanup(func() {
 		g.kill()
@@ -76,3 +78,19 @@ func (g *gateway) kill() {
 	_ = g.cmd.Process.Kill()
 	<-g.done
 }
+
+// stop ends the gateway as a deploy does, and waits for that.
+func (g *gateway) stop() error {
+	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-g.done:
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("%s does not end", g.id)
+	}
+}
+
+// addr is where the gateway listens.
+func (g *gateway) addr() string { return strings.TrimPrefix(g.public, "http://") }
