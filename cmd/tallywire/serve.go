@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/logs"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/server"
 	"github.com/tallywire/tallywire/gateway/auth"
 )
@@ -45,7 +46,7 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 	if c.PrintConfig {
 		return config.Print(r.stdout, &c.Serve, r.kong.Selected().Flags, r.sources)
 	}
-	log, err := c.logger(r.stderr)
+	log, level, err := c.logger(r.stderr)
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 			r.program.Listening(public, admin)
 		}
 	}
-	o := server.Options{Settings: &c.Serve, Log: log, Listening: listening, Version: shortVersion(), Force: r.program.Force}
+	o := server.Options{Settings: &c.Serve, Log: log, Level: level, Listening: listening, Version: shortVersion(), Force: r.program.Force}
 	if c.TLSCert != "" && r.program.Reload != nil {
 		o.Reload = r.program.Reload()
 	}
@@ -67,17 +68,18 @@ func (c *serveCommand) Run(ctx context.Context, r *run) error {
 	return s.Run(ctx)
 }
 
-// logger returns the gateway's log.
-func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, error) {
+// logger returns the gateway's log, and what changes its level.
+func (c *serveCommand) logger(stderr io.Writer) (zerolog.Logger, *logs.Switch, error) {
 	level, err := config.Level(c.LogLevel)
 	if err != nil {
-		return zerolog.Nop(), fmt.Errorf("log-level: %w", err)
+		return zerolog.Nop(), nil, fmt.Errorf("log-level: %w", err)
 	}
 	out := zerolog.SyncWriter(stderr)
 	if c.LogFormat == "console" {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
 	}
-	return zerolog.New(out).Level(level).With().Timestamp().Logger(), nil
+	log, change := logs.New(out, level)
+	return log, change, nil
 }
 
 // banner says to people what the log says to programs: where the pages are, and that nothing is protected.

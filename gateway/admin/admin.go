@@ -71,6 +71,7 @@ func (a *Admin) routes() *echo.Echo {
 	e.POST("/admin/v1/publish", a.publish, act, limited)
 	e.POST("/admin/v1/drain", a.drain, act, limited)
 	e.DELETE("/admin/v1/drain", a.undrain, act)
+	e.PUT("/admin/v1/log-level", a.logLevel, act, limited)
 	e.GET("/admin/v1/explain", a.explain, read)
 	e.POST("/admin/v1/tail-token", a.tailToken, act, limited)
 	return e

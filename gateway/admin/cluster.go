@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tallywire/tallywire/broker"
@@ -32,6 +34,7 @@ const (
 	AskDisconnect Kind = "disconnect" // User, Session
 	AskExplain    Kind = "explain"    // User, Channel, Cursor
 	AskDrain      Kind = "drain"      // Gateway, and WaitMS and WindowMS or Undo
+	AskLogLevel   Kind = "log_level"  // Gateway, Level, ForS
 )
 
 // Question is what one gateway asks all of them. Which fields count depends on Kind.
@@ -50,6 +53,8 @@ type Question struct {
 	WaitMS   int64  `json:"wait_ms,omitempty"`
 	WindowMS int64  `json:"window_ms,omitempty"`
 	Undo     bool   `json:"undo,omitempty"`
+	Level    string `json:"level,omitempty"`
+	ForS     int64  `json:"for_s,omitempty"`
 }
 
 // errQuestion is wrapped by every error of Question.Validate.
@@ -86,6 +91,11 @@ func (q Question) Validate() error {
 			return fmt.Errorf("%w: wait_ms and window_ms: 0 to %d", errQuestion, maxDrainMS)
 		}
 		return text("gateway", q.Gateway, 1, maxGateway)
+	case AskLogLevel:
+		if !slices.Contains(logLevels, q.Level) || q.ForS < 1 || q.ForS > maxLogFor {
+			return fmt.Errorf("%w: level or for_s", errQuestion)
+		}
+		return text("gateway", q.Gateway, 1, maxGateway)
 	default:
 		return fmt.Errorf("%w: kind %.40q", errQuestion, q.Kind)
 	}
@@ -109,6 +119,8 @@ type Answer struct {
 	// Refusal says why it does not.
 	Drained bool   `json:"drained,omitempty"`
 	Refusal string `json:"refusal,omitempty"`
+	// LogUntil says that this is the gateway that was meant, and until when its log is as it was told.
+	LogUntil time.Time `json:"log_until,omitzero"`
 	// Cut says that the gateway has more of what it lists.
 	Cut bool `json:"cut,omitempty"`
 }

@@ -91,6 +91,7 @@ func (l *local) open(subscribers int, names ...string) *local {
 // cluster is several gateways in this process.
 type cluster struct {
 	locals  []*local
+	more    []inspect.Local
 	missing []admin.Missing
 	failure error
 }
@@ -99,6 +100,9 @@ func (c *cluster) Ask(ctx context.Context, q admin.Question) (admin.Reply, error
 	q.Version = admin.QuestionVersion
 	var answers []admin.Answer
 	for _, l := range c.locals {
+		answers = append(answers, admin.NewResponder(l, zerolog.Nop()).Answer(ctx, q))
+	}
+	for _, l := range c.more {
 		answers = append(answers, admin.NewResponder(l, zerolog.Nop()).Answer(ctx, q))
 	}
 	return admin.Sort(answers, c.missing), c.failure

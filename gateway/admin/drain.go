@@ -45,9 +45,7 @@ func (a *Admin) undrain(c echo.Context) error {
 
 // order has one gateway drain, or end that; without a name the one that is asked.
 func (a *Admin) order(c echo.Context, q Question) error {
-	if q.Gateway == "" {
-		q.Gateway = a.options.Gateway
-	}
+	q.Gateway = a.meant(q.Gateway)
 	note(c, "gateway", clip(q.Gateway, maxGateway), "wait_ms", q.WaitMS, "window_ms", q.WindowMS, "undo", q.Undo)
 	if q.WaitMS < 0 || q.WaitMS > maxDrainMS {
 		return badRequest("wait_ms", "must be 0 to 600000")
@@ -55,28 +53,46 @@ func (a *Admin) order(c echo.Context, q Question) error {
 	if q.WindowMS < 0 || q.WindowMS > maxDrainMS {
 		return badRequest("window_ms", "must be 0 to 600000")
 	}
-	if err := checkText("gateway", q.Gateway, 1, maxGateway); err != nil {
+	g, err := a.tell(c, q)
+	switch {
+	case err != nil:
 		return err
+	case !g.Drained:
+		return wire.Errorf(wire.CodeInProgress, g.Refusal)
+	}
+	return answer(c, drainAnswer{Gateway: g.Gateway, Draining: !q.Undo})
+}
+
+// meant returns the gateway that an order is for: where it names none, the one that is asked.
+func (a *Admin) meant(name string) string {
+	if name == "" {
+		return a.options.Gateway
+	}
+	return name
+}
+
+// tell has the gateway that q names do something, and returns its answer.
+func (a *Admin) tell(c echo.Context, q Question) (*Answer, error) {
+	if err := checkText("gateway", q.Gateway, 1, maxGateway); err != nil {
+		return nil, err
 	}
 	reply, failure := a.options.Cluster.Ask(c.Request().Context(), q)
-	for _, g := range reply.Answers {
-		switch {
+	for i := range reply.Answers {
+		switch g := &reply.Answers[i]; {
 		case g.Gateway != q.Gateway:
-		case g.Drained:
-			return answer(c, drainAnswer{Gateway: g.Gateway, Draining: !q.Undo})
 		case g.Failure != "":
-			return wire.Errorf(wire.CodeUnsupported, "the gateway does not know how to drain: "+string(g.Failure))
+			return nil, unsupported("the gateway does not know how to do this: " + string(g.Failure))
 		default:
-			return wire.Errorf(wire.CodeInProgress, g.Refusal)
+			return g, nil
 		}
 	}
 	if failure != nil {
-		return wire.Errorf(wire.CodeUnavailable, "the gateway could not be asked")
+		return nil, wire.Errorf(wire.CodeUnavailable, "the gateway could not be asked")
 	}
 	for _, m := range reply.Missing {
 		if m.Gateway == q.Gateway {
-			return wire.Errorf(wire.CodeUnavailable, "the gateway has not answered: "+string(m.Reason))
+			return nil, wire.Errorf(wire.CodeUnavailable, "the gateway has not answered: "+string(m.Reason))
 		}
 	}
-	return wire.Errorf(wire.CodeNotFound, "no gateway has this name")
+	return nil, wire.Errorf(wire.CodeNotFound, "no gateway has this name")
 }

@@ -87,6 +87,10 @@ func (r *Responder) Answer(ctx context.Context, q Question) (a Answer) {
 		if q.Gateway == o.Gateway {
 			a.Drained, a.Refusal = r.drain(q)
 		}
+	case AskLogLevel:
+		if q.Gateway == o.Gateway {
+			a.LogUntil, a.Refusal = r.setLogLevel(q)
+		}
 	case AskExplain:
 		a.Traces = r.local.Explain(ctx, q.User, q.Channel, q.Cursor)
 		if a.Cut = len(a.Traces) > maxTraces; a.Cut {
@@ -114,6 +118,15 @@ func (r *Responder) drain(q Question) (done bool, refusal string) {
 		return false, err.Error()
 	}
 	return true, ""
+}
+
+// setLogLevel has this gateway log from another level on.
+func (r *Responder) setLogLevel(q Question) (until time.Time, refusal string) {
+	l, ok := r.local.(inspect.LogLeveler)
+	if !ok {
+		return time.Time{}, "the level of this gateway's log cannot be changed"
+	}
+	return l.SetLogLevel(q.Level, time.Duration(q.ForS)*time.Second), ""
 }
 
 // ID returns the gateway's name.

@@ -37,6 +37,13 @@ type Drainer interface {
 	UndoDrain() error
 }
 
+// LogLeveler is a gateway whose log can be made to say more, or less, for a while.
+type LogLeveler interface {
+	// SetLogLevel has the log begin at a level, which is one of debug, info, warn and error, for a time. It
+	// returns when that is over, and the configured level holds again.
+	SetLogLevel(level string, d time.Duration) (until time.Time)
+}
+
 // Drain is how the connections of a gateway are moved away.
 //
 //	Wait     not ready, and serving as before, until load balancers have noticed

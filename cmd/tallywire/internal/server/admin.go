@@ -9,9 +9,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/admin"
 	"github.com/tallywire/tallywire/gateway/admin/redisask"
 	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/namespace"
 )
 
@@ -56,7 +59,11 @@ func (s *Server) newAdmin(spaces *namespace.Table, keys []string) (*adminSide, e
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	a.responder = admin.NewResponder(s.gateway, s.log)
+	var local inspect.Local = s.gateway
+	if s.level != nil {
+		local = operated{s.gateway, s}
+	}
+	a.responder = admin.NewResponder(local, s.log)
 	cluster := admin.Alone(a.responder)
 	if s.store.client != nil {
 		a.cluster, err = redisask.New(s.store.client, redisask.Options{
@@ -77,6 +84,25 @@ func (s *Server) newAdmin(spaces *namespace.Table, keys []string) (*adminSide, e
 	}
 	a.api, err = admin.New(o)
 	return a, err
+}
+
+// operated is the gateway with its log.
+type operated struct {
+	*gateway.Gateway
+	server *Server
+}
+
+var _ inspect.LogLeveler = operated{}
+
+// SetLogLevel implements inspect.LogLeveler.
+func (o operated) SetLogLevel(name string, d time.Duration) time.Time {
+	level, err := config.Level(name)
+	if err != nil {
+		return time.Time{} // the API lets no other names pass
+	}
+	until := o.server.level.Set(level, d)
+	o.server.log.WithLevel(level).Str("event", "log_level").Str("to", name).Time("until", until).Msg("the level of the log was changed")
+	return until
 }
 
 // run serves what stands behind the API until ctx ends.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
+	"github.com/tallywire/tallywire/cmd/tallywire/internal/logs"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/metrics"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/tracing"
 	"github.com/tallywire/tallywire/events"
@@ -39,6 +40,8 @@ type Options struct {
 	// Settings are complete and valid.
 	Settings *config.Serve
 	Log      zerolog.Logger
+	// Level, where set, changes what Log says.
+	Level *logs.Switch
 	// Version is the program's.
 	Version string
 	// Listening, where set, is told the addresses before the first connection is taken. admin is nil
@@ -54,6 +57,7 @@ type Options struct {
 type Server struct {
 	settings  *config.Serve
 	log       zerolog.Logger
+	level     *logs.Switch // nil where it cannot be changed
 	listening func(public, admin net.Addr)
 	force     <-chan struct{}
 	reload    <-chan os.Signal
@@ -74,7 +78,7 @@ type Server struct {
 
 // New makes a server. It dials nothing: a store that is away does not keep a gateway from starting.
 func New(o Options) (*Server, error) {
-	s := &Server{settings: o.Settings, log: o.Log, listening: o.Listening, force: o.Force, reload: o.Reload, id: o.Settings.GatewayID, version: o.Version}
+	s := &Server{settings: o.Settings, log: o.Log, level: o.Level, listening: o.Listening, force: o.Force, reload: o.Reload, id: o.Settings.GatewayID, version: o.Version}
 	if s.listening == nil {
 		s.listening = func(net.Addr, net.Addr) {}
 	}
