@@ -27,4 +27,9 @@ fi
 
 tool=${CYCLONEDX_GOMOD:-$root/bin/tools/cyclonedx-gomod-v1.10.0}
 [[ -x $tool ]] || { echo "sbom: $tool is missing; make sbom builds it" >&2 && exit 1; }
+# It takes the system that it names for that of the environment.
+built=$(go version -m "$what")
+GOOS=$(awk -F= '/\tGOOS=/ { print $2 }' <<<"$built")
+GOARCH=$(awk -F= '/\tGOARCH=/ { print $2 }' <<<"$built")
+export GOOS GOARCH
 "$tool" bin -json -licenses -std -version "$version" -output "$document" "$what"

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,7 +91,7 @@ func TestRelease(t *testing.T) {
 		require.Regexp(t, `(?m)^\t`+strings.TrimPrefix(name, "main.")+` +string$`, read(t, "cmd/tallywire/version.go"))
 	}
 	for _, pattern := range config.Archives[0].Files {
-		require.NotEqual(t, []string{""}, tracked(t, strings.TrimSuffix(pattern, "/**/*")), pattern)
+		require.NotEqual(t, []string{""}, tracked(t, strings.TrimRight(pattern, "/*")), pattern)
 	}
 	for _, s := range config.SBOMs {
 		require.FileExists(t, filepath.Join(root, "dist", s.Command))
@@ -105,4 +106,31 @@ func stamped(text string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// TestWorkbenchSBOM names what the page is made of, with versions, and not what it was only built with.
+func TestWorkbenchSBOM(t *testing.T) {
+	need(t, "npm", "npm")
+	document := filepath.Join(t.TempDir(), "workbench.cdx.json")
+	out, err := run(t, nil, filepath.Join(root, "scripts/sbom.sh"), "--workbench", document, "v1.2.3")
+	require.NoError(t, err, out)
+	var sbom struct {
+		Format   string `json:"bomFormat"`
+		Metadata struct {
+			Component struct{ Name, Version string } `json:"component"`
+		} `json:"metadata"`
+		Components []struct{ Name, Version string } `json:"components"`
+	}
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &sbom))
+	require.Equal(t, "CycloneDX", sbom.Format)
+	require.Equal(t, "1.2.3", sbom.Metadata.Component.Version)
+	var names []string
+	for _, c := range sbom.Components {
+		require.NotEmpty(t, c.Version, c.Name)
+		names = append(names, c.Name)
+	}
+	require.Subset(t, names, []string{"react", "react-dom", "uplot"})
+	require.NotContains(t, names, "vite")
 }
