@@ -41,11 +41,12 @@ func (c *conn) logEnded() {
 	if !g.connectionLog.goings.Sample(zerolog.InfoLevel) {
 		return
 	}
-	e := g.options.Log.Info()
+	user, session := "", "" // who never said
 	if p := c.session.principal.Load(); p != nil {
-		e = e.Str("user", p.User).Str("session", c.session.id)
+		user, session = p.User, c.session.id
 	}
 	end := endOf(int(c.why.Load()))
-	e.Str("event", "disconnected").Str("transport", string(c.transport)).Str("remote", c.remote).
+	g.options.Log.Info().Str("event", "disconnected").Str("user", user).Str("session", session).
+		Str("transport", string(c.transport)).Str("remote", c.remote).
 		Int("code", end.Code).Str("reason", end.Reason).Msg("disconnected")
 }

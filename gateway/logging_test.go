@@ -67,7 +67,7 @@ func TestConnectionsAreLogged(t *testing.T) {
 	require.Equal(t, "alice", lines[0].Get("user").Str)
 	require.EqualValues(t, 4401, lines[1].Get("code").Int())
 	require.Equal(t, "unauthorized", lines[1].Get("reason").Str)
-	require.False(t, lines[1].Get("user").Exists(), "it never said who it is")
+	require.Empty(t, lines[1].Get("user").Str, "it never said who it is")
 
 	a := r.request(http.MethodGet, "/v1/poll?channel=jobs:1&wait_ms=0", r.token("alice", nil), nil, nil)
 	require.Equal(t, http.StatusOK, a.status)
