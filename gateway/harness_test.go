@@ -3,10 +3,13 @@ package gateway_test
 import (
 	"context"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +29,13 @@ import (
 	"github.com/tallywire/tallywire/namespace"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The parallel ones wait for most of their time. What the command line says comes later, and wins.
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const secret = "a secret of at least thirty-two bytes"
 

@@ -235,7 +235,7 @@ func TestBadStreams(t *testing.T) {
 // it was.
 func TestStreamsOfAGatewayThatDrains(t *testing.T) {
 	t.Parallel()
-	const window = time.Second
+	const window = 500 * time.Millisecond
 	old := newRig(t, rigOptions{change: func(o *gateway.Options) { o.DrainWindow = window }})
 	next := newRig(t, rigOptions{store: old.store})
 	token := old.token("alice", nil)

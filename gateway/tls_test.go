@@ -26,7 +26,7 @@ func (s *spoken) wrap(next http.Handler) http.Handler {
 // than a write may take goes on.
 func TestDeliversOverTLS(t *testing.T) {
 	over(t, func(t *testing.T, by transport) {
-		const writeTimeout = time.Second
+		const writeTimeout = 500 * time.Millisecond
 		var by2 spoken
 		r := newRig(t, rigOptions{tls: true, wrap: by2.wrap, change: func(o *gateway.Options) {
 			o.Limits.WriteTimeout = writeTimeout

@@ -23,7 +23,7 @@ func TestAlternatesTransports(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	const channels, each = 3, 400
+	const channels, each = 3, 250
 	var asked []wire.StreamChannel
 	for i := range channels {
 		channel := fmt.Sprintf("jobs:%d", i)

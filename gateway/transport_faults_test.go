@@ -88,7 +88,7 @@ func TestReadsSlowly(t *testing.T) {
 			user: "alice", token: r.token("alice", nil), receive: 4096, asked: []wire.StreamChannel{now("jobs:1")},
 		})
 		f.expect("subscribed")
-		const total = 300
+		const total = 250
 		for n := range total {
 			r.publish("jobs:1", large(n))
 			if n%100 == 99 { // a few, now and then
