@@ -4,7 +4,27 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tallywire/tallywire/broker/membroker"
+	"github.com/tallywire/tallywire/events"
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/namespace"
 )
+
+// TestNoTracerNoDetour: without a tracer events take the way that they would take if there were no such thing.
+func TestNoTracerNoDetour(t *testing.T) {
+	table, err := namespace.NewTable(nil)
+	require.NoError(t, err)
+	registry, err := events.NewRegistry(events.Options{})
+	require.NoError(t, err)
+	everybody, err := auth.New(auth.Options{Insecure: true})
+	require.NoError(t, err)
+	b := membroker.NewStore(membroker.Options{}).Broker()
+	g, err := New(Options{Broker: b, Namespaces: table, Registry: registry, Auth: everybody})
+	require.NoError(t, err)
+	require.Same(t, b, g.options.Broker)
+	require.Nil(t, g.options.Tracer)
+}
 
 // TestSampled reads the bit that says so.
 func TestSampled(t *testing.T) {
