@@ -32,6 +32,8 @@ export async function tab(page, url) {
   await page.goto(url);
   let job = ""; // that is chosen
 
+  /** until waits until a function returns something, and returns that. Frames would not do: a tab behind another has one a second. */
+  const until = (fn, arg) => page.waitForFunction(fn, arg, { ...HEALS, polling: 20 }).then((value) => value.jsonValue());
   const account = () => page.evaluate(() => window.__tallywire.read());
   const status = () => page.evaluate(() => window.__tallywire.status());
   /** said returns what the badge has said since then. */
@@ -39,8 +41,7 @@ export async function tab(page, url) {
   /** says waits until the badge says this. */
   const says = (title) => page.getByTestId("connection").getByRole("status").filter({ hasText: title }).waitFor(HEALS);
   /** over waits until the connection goes over a transport, and returns since when. */
-  const over = (transport) =>
-    page.waitForFunction((name) => window.__tallywire.status().transport === name && Date.now(), transport, HEALS).then((h) => h.jsonValue());
+  const over = (transport) => until((name) => window.__tallywire.status().transport === name && Date.now(), transport);
 
   /** channels returns those that the page follows now: of the matches, those of the chosen job. */
   async function channels() {
@@ -50,14 +51,13 @@ export async function tab(page, url) {
 
   /** caughtUp waits until the page is live and has everything that is in Redis by then, and returns when that was. */
   async function caughtUp() {
-    await page.waitForFunction(() => window.__tallywire.status().status === "live", undefined, HEALS);
+    await until(() => window.__tallywire.status().status === "live");
     const { heads } = await ask("heads", { channels: await channels() });
-    const at = await page.waitForFunction((want) => {
+    return until((want) => {
       const { channels: have } = window.__tallywire.read();
       // The first entry of a channel is none that anybody gets.
       return Object.entries(want).every(([name, head]) => head < 2 || Number.parseInt(have[name].lastCursor ?? "0", 10) >= head) && Date.now();
-    }, heads, HEALS);
-    return at.jsonValue();
+    }, heads);
   }
 
   return {
@@ -69,10 +69,10 @@ export async function tab(page, url) {
       await page.getByRole("heading", { name: `Matches ${name}` }).waitFor();
     },
     /** settled waits until the connection is one that has lasted: a client takes others for a network that does not work. */
-    settled: () => page.waitForFunction((ms) => window.said.at(-1).title === "Live" && Date.now() - window.said.at(-1).at > ms, LASTS_MS, HEALS),
+    settled: () => until((ms) => window.said.at(-1).title === "Live" && Date.now() - window.said.at(-1).at > ms, LASTS_MS),
     /** healed waits until the page has caught up after a cut at that time, and returns how long it took. */
     async healed(cut) {
-      await page.waitForFunction((t) => window.said.some((s) => s.at >= t && s.title !== "Live"), cut, HEALS);
+      await until((t) => window.said.some((s) => s.at >= t && s.title !== "Live"), cut);
       const ms = (await caughtUp()) - cut;
       const titles = (await said(cut)).map((s) => s.title);
       assert(titles.includes("Reconnecting"), `the badge says ${titles.join(", ")}`);
