@@ -55,26 +55,22 @@ func TestReadsOnAfterAnOutage(t *testing.T) {
 
 // What is said of a channel that cannot be opened now is no end of it: the place that was asked for is kept.
 func TestKeepsThePlaceThatWasAskedFor(t *testing.T) {
-	over(t, func(t *testing.T, by transport) {
-		if by.name != "poll" {
-			t.Skip("the others' clients keep it themselves")
-		}
-		r := newRig(t, rigOptions{})
-		start := r.publish("jobs:1", event(1))
-		r.publish("jobs:1", event(2))
-		known := r.publish("jobs:2", event(1))
-		open := by.read(r, "bob", nil, now("jobs:2")) // so that the gateway has it open
-		open.expect("subscribed")
-		r.store.ForTest().Cut(r.cut)
-		r.eventually("not ready", func() bool { ok, _ := r.gateway.Ready(); return !ok })
-		f := by.read(r, "alice", nil, since("jobs:1", start.Time()), after("jobs:2", known))
-		for x := f.next(); x.Type != "error"; x = f.next() {
-		}
-		r.store.ForTest().Heal(r.cut)
-		for x := f.next(); x.Type != "event"; x = f.next() {
-		}
-		require.Equal(t, start.Offset+1, f.at["jobs:1"].Offset)
-	})
+	t.Parallel()
+	r := newRig(t, rigOptions{})
+	start := r.publish("jobs:1", event(1))
+	r.publish("jobs:1", event(2))
+	known := r.publish("jobs:2", event(1))
+	open := polls.read(r, "bob", nil, now("jobs:2")) // so that the gateway has it open
+	open.expect("subscribed")
+	r.store.ForTest().Cut(r.cut)
+	r.eventually("not ready", func() bool { ok, _ := r.gateway.Ready(); return !ok })
+	f := polls.read(r, "alice", nil, since("jobs:1", start.Time()), after("jobs:2", known))
+	for x := f.next(); x.Type != "error"; x = f.next() {
+	}
+	r.store.ForTest().Heal(r.cut)
+	for x := f.next(); x.Type != "event"; x = f.next() {
+	}
+	require.Equal(t, start.Offset+1, f.at["jobs:1"].Offset)
 }
 
 // A reader that takes its time falls behind what the gateway keeps, and catches up through pages.

@@ -35,9 +35,10 @@ type source interface {
 	close()
 }
 
-var transports = []transport{
-	{"websocket", openSocket}, {"sse", openStream}, {"poll", openPolls},
-}
+var (
+	polls      = transport{"poll", openPolls}
+	transports = []transport{{"websocket", openSocket}, {"sse", openStream}, polls}
+)
 
 // over runs a case over every transport.
 func over(t *testing.T, test func(t *testing.T, by transport)) {

@@ -128,7 +128,9 @@ func TestPresenceOfAKilledGateway(t *testing.T) {
 }
 
 // TestPresenceOfAFrozenGateway: the same of one that is stopped for longer than its lease. When it goes on,
-// those who are still connected to it join again, once; those who have closed their tabs meanwhile do not.
+// those who are still connected to it join again, once. Those who have closed their tabs meanwhile do not stay:
+// the gateway may come to declare one again before it comes to read that their connection ended, and then takes
+// it back.
 func TestPresenceOfAFrozenGateway(t *testing.T) {
 	x := startTrio(t, redistest.Start(t))
 	people, observers := fillTrio(t, x)
@@ -153,8 +155,13 @@ func TestPresenceOfAFrozenGateway(t *testing.T) {
 	var told [][]observed
 	for _, o := range observers {
 		changes := o.take()
-		require.Equal(t, once(elsewhere, everybody-closed), tally(changes, presence.Join), o.name)
-		require.Empty(t, tally(changes, presence.Leave), o.name)
+		joins, leaves := tally(changes, presence.Join), tally(changes, presence.Leave)
+		for user := range leaves {
+			require.GreaterOrEqual(t, user, userName(everybody-closed), "%s: left though still connected", o.name)
+			require.Equal(t, joins[user], leaves[user], "%s: %s", o.name, user)
+			delete(joins, user)
+		}
+		require.Equal(t, once(elsewhere, everybody-closed), joins, o.name)
 		told = append(told, changes)
 		o.unbroken()
 	}
