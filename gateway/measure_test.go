@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"bytes"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/gateway"
@@ -44,4 +46,21 @@ func TestMeasures(t *testing.T) {
 	_ = c.ws.CloseNow()
 	r.eventually("gone", func() bool { return r.gateway.Measures().Ends[gateway.End{Code: 1006, Reason: "client"}] == 1 })
 	require.Zero(t, r.gateway.Measures().Transports["websocket"].Open)
+}
+
+// TestTooBigIsCounted: a message beyond all bounds ends the connection under its own code, in the measures and in
+// the log, and not as if the client had gone away.
+func TestTooBigIsCounted(t *testing.T) {
+	log := &logbook{}
+	r := newRig(t, rigOptions{change: func(o *gateway.Options) { log.takes(o); o.Limits.Message = 1024 }})
+	c := r.connect("alice", nil)
+	_ = c.ws.Write(t.Context(), websocket.MessageText, bytes.Repeat([]byte("x"), 17*1024)) // cut off perhaps
+	c.expectClose(wire.CloseTooBig)
+	r.eventually("gone", func() bool { return len(log.of("disconnected")) == 1 })
+	ends := r.gateway.Measures().Ends
+	require.EqualValues(t, 1, ends[gateway.End{Code: wire.CloseTooBig, Reason: "too_big"}])
+	require.Zero(t, ends[gateway.End{Code: 1006, Reason: "client"}])
+	line := log.of("disconnected")[0]
+	require.EqualValues(t, wire.CloseTooBig, line.Get("code").Int())
+	require.Equal(t, "too_big", line.Get("reason").Str)
 }

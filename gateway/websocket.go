@@ -66,10 +66,11 @@ func (w *webSocket) readLoop() {
 	}
 }
 
-// linger lets a peer that is still sending see the close frame: to close a socket in which bytes are
-// unread would discard what was written to it.
+// linger lets a peer whose message was too big, and that is still sending, see the close frame: to close a socket
+// in which bytes are unread would discard what was written to it.
 func (w *webSocket) linger() {
 	c := w.conn
+	c.why.CompareAndSwap(0, wire.CloseTooBig) // the library has said so
 	c.closing.Store(true)
 	c.flusher.call(func() { c.ended = true })
 	_ = w.socket.SetReadDeadline(time.Now().Add(lingerTime))
