@@ -34,6 +34,7 @@ type drainer struct {
 	cancel  context.CancelFunc // of the operator's drain; nil where there is none
 	ended   chan struct{}      // closed when its goroutine has
 	since   time.Time          // when the gateway became not ready
+	through bool               // the operator's drain has come to its end by itself
 	ending  bool               // for good
 	forceOf sync.Once
 }
@@ -59,27 +60,34 @@ func (d *drainer) start(o Drain) error {
 		return ErrDraining
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	d.cancel, d.ended, d.since = cancel, make(chan struct{}), time.Now()
+	d.cancel, d.ended, d.since, d.through = cancel, make(chan struct{}), time.Now(), false
 	d.gateway.leaving.Store(true)
+	d.gateway.counters.Drains.Add(1)
 	go func(ended chan struct{}) {
 		defer close(ended)
-		d.run(ctx, o)
+		if d.run(ctx, o) {
+			d.mu.Lock()
+			d.through = true
+			d.mu.Unlock()
+		}
 	}(d.ended)
 	return nil
 }
 
-// stop ends the operator's drain, if there is one, and waits for that.
-func (d *drainer) stop() (since time.Time) {
+// stop ends the operator's drain, if there is one, and waits for that. midway is set when it was not at its end.
+func (d *drainer) stop() (since time.Time, midway bool) {
 	d.mu.Lock()
 	cancel, ended, since := d.cancel, d.ended, d.since
 	d.cancel = nil
 	d.mu.Unlock()
 	if cancel == nil {
-		return time.Time{}
+		return time.Time{}, false
 	}
 	cancel()
 	<-ended
-	return since
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return since, !d.through
 }
 
 func (d *drainer) undo() error {
@@ -108,6 +116,7 @@ func (d *drainer) undo() error {
 	}
 	g.takeNew()
 	g.leaving.Store(false)
+	g.counters.DrainsUndone.Add(1)
 	g.options.Log.Info().Str("event", "drain_undone").Msg("the gateway takes connections again")
 	return nil
 }
@@ -117,7 +126,11 @@ func (d *drainer) finish(o Drain) {
 	d.mu.Lock()
 	d.ending = true
 	d.mu.Unlock()
-	since := d.stop()
+	since, midway := d.stop()
+	n := &d.gateway.counters
+	if !midway { // otherwise the same drain goes on
+		n.Drains.Add(1)
+	}
 	d.gateway.leaving.Store(true)
 	if !since.IsZero() { // load balancers know since then
 		o.Wait = max(0, o.Wait-time.Since(since))
@@ -133,7 +146,9 @@ func (d *drainer) finish(o Drain) {
 		case <-ctx.Done():
 		}
 	}()
-	d.run(ctx, o)
+	if !d.run(ctx, o) {
+		n.DrainsForced.Add(1)
+	}
 	cancel()
 	<-stopped
 	d.gateway.closeAll()
@@ -147,15 +162,14 @@ func (d *drainer) abandon() {
 	d.stop()
 }
 
-// run drains until nobody is left, the time is over, or ctx ends.
-func (d *drainer) run(ctx context.Context, o Drain) {
+// run drains until nobody is left, the time is over, or ctx ends. through is set unless it was ctx.
+func (d *drainer) run(ctx context.Context, o Drain) (through bool) {
 	g := d.gateway
 	began := time.Now()
-	g.counters.Drains.Add(1)
 	g.options.Log.Info().Str("event", "drain_started").Dur("wait_ms", o.Wait).Dur("window_ms", o.Window).
 		Int64("connections", g.open.Load()).Msg("draining")
 	if !pause(ctx, o.Wait) {
-		return
+		return false
 	}
 	g.refuseNew()
 	before := g.open.Load()
@@ -181,6 +195,10 @@ func (d *drainer) run(ctx context.Context, o Drain) {
 	}
 	g.options.Log.Info().Str("event", "drain_ended").Int64("left", g.open.Load()).Int64("before", before).
 		Dur("took_ms", time.Since(began)).Msg("drained")
+	if through = ctx.Err() == nil; through {
+		g.counters.DrainsEnded.Add(1)
+	}
+	return through
 }
 
 // drainReport is how often the log says what is left.

@@ -119,6 +119,50 @@ func TestUndoKeepsConnections(t *testing.T) {
 	require.Zero(t, r.gateway.Counters().Leftovers.Load())
 }
 
+// TestDrainsAreCounted by how they went: one that an operator began is the same drain when the process is told to
+// end meanwhile.
+func TestDrainsAreCounted(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	n := r.gateway.Counters()
+	counts := func() [4]uint64 {
+		return [...]uint64{n.Drains.Load(), n.DrainsEnded.Load(), n.DrainsUndone.Load(), n.DrainsForced.Load()}
+	}
+	start := func(o gateway.Drain) { require.NoError(t, r.gateway.StartDrain(o)) }
+
+	start(gateway.Drain{}) // nobody is there
+	r.eventually("at its end", func() bool { return n.DrainsEnded.Load() == 1 })
+	require.NoError(t, r.gateway.UndoDrain())
+	require.Equal(t, [...]uint64{1, 1, 1, 0}, counts())
+	c := r.connect("alice", nil)
+	start(gateway.Drain{Window: time.Hour})
+	c.expect("moving")
+	require.NoError(t, r.gateway.UndoDrain())
+	require.NoError(t, r.gateway.UndoDrain(), "nothing to undo")
+	require.Equal(t, [...]uint64{2, 1, 2, 0}, counts())
+
+	start(gateway.Drain{Wait: time.Hour})
+	r.gateway.Force()
+	r.stop()
+	require.Equal(t, [...]uint64{3, 1, 2, 1}, counts())
+}
+
+// TestDrainAtTheEndIsCounted, once, also after one that an operator had seen to its end.
+func TestDrainAtTheEndIsCounted(t *testing.T) {
+	for _, before := range []bool{false, true} {
+		r := newRig(t, rigOptions{})
+		n := r.gateway.Counters()
+		begun := uint64(1)
+		if before {
+			require.NoError(t, r.gateway.StartDrain(gateway.Drain{}))
+			r.eventually("at its end", func() bool { return n.DrainsEnded.Load() == 1 })
+			begun++
+		}
+		r.stop()
+		require.Equal(t, []uint64{begun, begun, 0, 0},
+			[]uint64{n.Drains.Load(), n.DrainsEnded.Load(), n.DrainsUndone.Load(), n.DrainsForced.Load()})
+	}
+}
+
 func TestConnectionsAge(t *testing.T) {
 	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.MaxConnectionAge = time.Second }})
 	c := r.connect("alice", nil)

@@ -71,6 +71,9 @@ type Counters struct {
 	Fresh         atomic.Uint64 // subscriptions without one
 	BytesIn       atomic.Uint64 // bytes of client messages and request bodies
 	Drains        atomic.Uint64 // drains begun
+	DrainsEnded   atomic.Uint64 // drains after which nobody was left, or whose time was over
+	DrainsUndone  atomic.Uint64 // drains that an operator took back, during or after them
+	DrainsForced  atomic.Uint64 // drains that were cut short by another signal
 	Moved         atomic.Uint64 // connections told to move
 	Leftovers     atomic.Uint64 // connections closed since they had not moved in time
 }

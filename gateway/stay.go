@@ -31,15 +31,27 @@ func (s *session) newClaim() string {
 	return s.claim
 }
 
+// entry is what the tracker is told. A session between requests has nobody who would notice that its gateway
+// is gone, and comes back when it has something to say: its grace lasts until it would have been over here.
 func (s *session) entry(p *auth.Principal, channel, claim string, status []byte) presence.Entry {
+	grace := s.conn.gateway.options.Namespaces.For(channel).Grace
+	if s.conn.transport == transportCommands {
+		grace = max(grace, visitTime)
+	}
 	return presence.Entry{
-		Channel: channel, User: p.User, Session: s.id, Claim: claim, Name: p.Name, Status: status,
-		Grace: s.conn.gateway.options.Namespaces.For(channel).Grace,
+		Channel: channel, User: p.User, Session: s.id, Claim: claim, Name: p.Name, Status: status, Grace: grace,
 	}
 }
 
+// exit is the end of an entry. The longer grace of a session between requests is for when the gateway ends
+// before its time is over.
 func (s *session) exit(p *auth.Principal, channel, claim string, now bool) presence.Exit {
-	return presence.Exit{Channel: channel, User: p.User, Session: s.id, Claim: claim, Now: now}
+	x := presence.Exit{Channel: channel, User: p.User, Session: s.id, Claim: claim, Now: now}
+	if s.conn.transport == transportCommands && s.conn.why.Load() != wire.CloseRestart {
+		x.Grace = s.conn.gateway.options.Namespaces.For(channel).Grace
+		x.Now = now || x.Grace == 0
+	}
+	return x
 }
 
 // withdraw ends a stay of a session that comes and goes over HTTP: another gateway may hold it, so that it is

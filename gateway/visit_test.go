@@ -83,6 +83,31 @@ func TestPresenceIsCarriedFromGatewayToGateway(t *testing.T) {
 	})
 }
 
+// When the gateway that a session was seen at ends before the session's minute is over, nobody leaves: it has
+// the time to be seen elsewhere. Who is not, is gone after that.
+func TestPresenceOutlivesTheGateway(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world, a, b *inhabitant, token string) {
+		a.command(token, enterM7)
+		bob := w.token("bob")
+		a.command(bob, enterM7)
+		w.pass(20 * time.Second)
+		a.stop()
+		w.pass(45 * time.Second)
+		here, _ := b.people("m:7")
+		require.Equal(t, []string{"alice grace 1 1", "bob grace 1 1"}, here)
+		b.command(token, enterM7)
+		w.pass(20 * time.Second)
+		here, _ = b.people("m:7")
+		require.Equal(t, []string{"alice live 1 1"}, here)
+		w.pass(50 * time.Second)
+		here, _ = b.people("m:7")
+		require.Equal(t, []string{"alice grace 1 1"}, here, "where it is over in time, the grace is the namespace's")
+		w.pass(10 * time.Second)
+		here, _ = b.people("m:7")
+		require.Empty(t, here)
+	})
+}
+
 // Polls are a session's heartbeat, however long they wait, and however long it is between them.
 func TestPresenceByPolls(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world, a, b *inhabitant, token string) {

@@ -28,7 +28,12 @@ func (e *Entry) Validate() error {
 }
 
 // Validate reports what is wrong with an exit. Every implementation's Leave does it first.
-func (e *Exit) Validate() error { return checkKey(e.Channel, e.User, e.Session, e.Claim) }
+func (e *Exit) Validate() error {
+	if e.Grace < 0 || e.Grace > MaxGrace {
+		return fmt.Errorf("%w: grace: between 0 and %s", ErrInvalid, MaxGrace)
+	}
+	return checkKey(e.Channel, e.User, e.Session, e.Claim)
+}
 
 // Validate reports what is wrong with a session's description. Every implementation's SetSession does it
 // first.

@@ -21,8 +21,8 @@ type Tracker interface {
 	// Enter makes a session present in a channel, or updates it there. It is idempotent.
 	Enter(ctx context.Context, e Entry) error
 
-	// Leave ends a session's presence in a channel: after the entry's grace, or at once. It does nothing
-	// when the session is not here with that claim.
+	// Leave ends a session's presence in a channel: after its grace, or at once. It does nothing when the
+	// session is not here with that claim.
 	Leave(ctx context.Context, e Exit) error
 
 	// Members returns a page of a channel's members. It costs what the page costs, whatever the size of
@@ -54,6 +54,8 @@ type Exit struct {
 	Channel, User, Session, Claim string
 	// Now skips the grace: the client said goodbye or unsubscribed.
 	Now bool
+	// Grace, where it is not 0, is how long the session stays from now on, in place of the entry's grace.
+	Grace time.Duration
 }
 
 // Sink takes what a tracker hears and answers what it asks. Its methods must not block or call the tracker.

@@ -45,10 +45,10 @@ type Undertaker interface {
 	Bury(ctx context.Context, letter broker.DeadLetter) error
 }
 
-// Counters count what a Hub did. All are totals.
+// Counters count what a Hub did. All but the last are totals.
 type Counters struct {
 	Delivered atomic.Uint64 // entries told by the broker
-	Repairs   atomic.Uint64 // gaps and forks settled by reading
+	Repairs   atomic.Uint64 // gaps and forks that have been settled by reading
 	Repaired  atomic.Uint64 // entries that came by a repair
 	Failed    atomic.Uint64 // tries of a repair that went wrong, and are made again
 	Cuts      atomic.Uint64 // lineages ended by a fork, a trim or an expiry
@@ -57,6 +57,8 @@ type Counters struct {
 	DeadLost  atomic.Uint64 // dead letters that could not be stored
 	// BadSignals are signals not delivered because they failed validation.
 	BadSignals atomic.Uint64
+	// Repairing is no total: how many relays are being repaired now. Their readers wait.
+	Repairing atomic.Int64
 }
 
 // Hub holds the relays of a gateway and is the broker's Sink. All methods are safe for concurrent use.

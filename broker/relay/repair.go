@@ -22,7 +22,8 @@ func (r *Relay) startRepairLocked() {
 // repair reads the stream until the log has reached its head. The store may be away for long: repair
 // then tries again with growing pauses until the gateway ends.
 func (r *Relay) repair(ctx context.Context) {
-	r.hub.counters.Repairs.Add(1)
+	r.hub.counters.Repairing.Add(1)
+	defer r.hub.counters.Repairing.Add(-1)
 	for attempt := 0; ; attempt++ {
 		done, err := r.repairOnce(ctx)
 		if done {
@@ -97,6 +98,9 @@ func (r *Relay) extend(page broker.Page, settled int) (done bool) {
 		r.drainLocked(settled)
 	}
 	r.mu.Unlock()
+	if done {
+		r.hub.counters.Repairs.Add(1)
+	}
 	r.wake()
 	return done
 }

@@ -94,13 +94,19 @@ func TestOutageWhileRepairing(t *testing.T) {
 		r.gate.release()
 		r.rest()
 		require.NotEqual(r, cursors[1], x.Head())
-		require.NotZero(r, r.hub.Counters().Failed.Load())
+		n := r.hub.Counters()
+		require.NotZero(r, n.Failed.Load())
+		require.Zero(r, n.Repairs.Load(), "it is not done")
+		require.EqualValues(r, 1, n.Repairing.Load())
 		f.Heal(r.own)
 		start := time.Now()
 		for x.Head() != cursors[1] && time.Since(start) < 5*time.Second {
 			time.Sleep(10 * time.Millisecond) // the bubble's clock
 		}
 		require.Equal(r, cursors[1], x.Head())
+		require.EqualValues(r, 1, n.Repairs.Load())
+		synctest.Wait()
+		require.Zero(r, n.Repairing.Load())
 	})
 }
 

@@ -163,5 +163,7 @@ func TestSweptWhileReopening(t *testing.T) {
 		delivered := r.hub.Counters().Delivered.Load()
 		r.publish(1)
 		require.Equal(r, delivered, r.hub.Counters().Delivered.Load())
+		require.Zero(r, r.hub.Counters().Repairs.Load(), "nothing was settled")
+		require.Zero(r, r.hub.Counters().Repairing.Load())
 	}, small, func(o *Options) { o.Linger = time.Millisecond })
 }

@@ -17,6 +17,7 @@ var memberCases = []testCase{
 	{"Tabs", tabs},
 	{"GraceKeeps", graceKeeps},
 	{"GraceEnds", graceEnds},
+	{"GraceOfTheExit", graceOfTheExit},
 	{"ChannelsAreApart", channelsAreApart},
 	{"UsersAreApart", usersAreApart},
 	{"Refuses", refuses},
@@ -107,6 +108,32 @@ func graceKeeps(s *suite) {
 	require.True(s, ok)
 	require.Equal(s, before, m)
 	require.Equal(s, []presence.Action{presence.Join, presence.Update, presence.Update}, a.actions(channel, "alice"))
+}
+
+// graceOfTheExit: what is said at the end counts, be it shorter or longer than what was said before.
+func graceOfTheExit(s *suite) {
+	a, b := s.node("a"), s.node("b")
+	channel := s.channel(a, b)
+	short, long := entry(channel, "short", "s1"), entry(channel, "long", "s1")
+	short.Grace = presence.MaxGrace
+	for _, e := range []presence.Entry{short, long} {
+		b.enter(e)
+	}
+	left := time.Now()
+	for e, grace := range map[*presence.Entry]time.Duration{&short: Grace, &long: presence.MaxGrace} {
+		x := presence.Exit{Channel: channel, User: e.User, Session: e.Session, Claim: e.Claim, Grace: grace}
+		require.NoError(s, b.Handle.Leave(s.ctx, x))
+	}
+	a.Until(s, "the end of the short grace", func() bool { return a.Count(channel, presence.Leave, "short") == 1 })
+	require.GreaterOrEqual(s, time.Since(left), Grace)
+	a.pass(channel, Grace)
+	m, ok := a.member(channel, "long")
+	require.True(s, ok)
+	require.Equal(s, presence.Grace, m.State)
+	for _, grace := range []time.Duration{-1, presence.MaxGrace + 1} {
+		x := presence.Exit{Channel: channel, User: "long", Session: "s1", Claim: long.Claim, Grace: grace}
+		require.ErrorIs(s, b.Handle.Leave(s.ctx, x), presence.ErrInvalid)
+	}
 }
 
 func graceEnds(s *suite) {

@@ -76,7 +76,12 @@ func (e *Engine) Leave(ctx context.Context, exit presence.Exit) error {
 	if err := exit.Validate(); err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
-	err := e.tell(ctx, key{exit.Channel, exit.User, exit.Session}, e.marker+exit.Claim, false, func(l *local) { l.now = l.now || exit.Now })
+	err := e.tell(ctx, key{exit.Channel, exit.User, exit.Session}, e.marker+exit.Claim, false, func(l *local) {
+		l.now = l.now || exit.Now
+		if exit.Grace > 0 {
+			l.grace = exit.Grace
+		}
+	})
 	if err != nil && !errors.Is(err, presence.ErrMoved) {
 		return fmt.Errorf("leave %s: %w", exit.Channel, err)
 	}

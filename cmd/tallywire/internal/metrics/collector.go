@@ -112,6 +112,9 @@ func (c *collector) connections(s scrape, o *inspect.Overview, m *gateway.Measur
 	s.gauge(channels, float64(o.Channels))
 	n := c.sources.Gateway.Counters()
 	s.counter(drainsTotal, n.Drains.Load(), "begun")
+	s.counter(drainsTotal, n.DrainsEnded.Load(), "ended")
+	s.counter(drainsTotal, n.DrainsUndone.Load(), "undone")
+	s.counter(drainsTotal, n.DrainsForced.Load(), "forced")
 	s.counter(drainedConnections, n.Moved.Load(), "told")
 	s.counter(drainedConnections, n.Leftovers.Load(), "closed")
 }
@@ -150,6 +153,7 @@ func (c *collector) relays(s scrape) {
 	n := c.sources.Gateway.Hub().Counters()
 	s.counter(repairsTotal, n.Repairs.Load(), "repaired")
 	s.counter(repairsTotal, n.Failed.Load(), "failed")
+	s.gauge(repairing, float64(n.Repairing.Load()))
 	s.counter(cutsTotal, n.Cuts.Load())
 	s.counter(pagesTotal, n.Pages.Load())
 	lost := n.DeadLost.Load()

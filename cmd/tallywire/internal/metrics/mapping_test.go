@@ -63,6 +63,10 @@ func TestMapping(t *testing.T) {
 	h.Cuts.Store(42)
 	h.Pages.Store(43)
 	h.DeadLost.Store(44)
+	h.Repairing.Store(45)
+	n.DrainsEnded.Store(46)
+	n.DrainsUndone.Store(47)
+	n.DrainsForced.Store(48)
 	s, _ := scrape(t, full(t, r.gateway).Handler())
 	for series, want := range map[string]float64{
 		`tallywire_presence_members`: 2, `tallywire_presence_reaps_total`: 3, `tallywire_presence_waiting`: 4,
@@ -84,6 +88,8 @@ func TestMapping(t *testing.T) {
 		`tallywire_drains_total{result="begun"}`: 36, `tallywire_slow_consumer_blocks_total`: 37,
 		`tallywire_slow_consumer_drops_total`: 38, `tallywire_messages_total`: 39,
 		`tallywire_repairs_total{result="repaired"}`: 40, `tallywire_repairs_total{result="failed"}`: 41,
+		`tallywire_channels_repairing`: 45, `tallywire_drains_total{result="ended"}`: 46,
+		`tallywire_drains_total{result="undone"}`: 47, `tallywire_drains_total{result="forced"}`: 48,
 		`tallywire_cuts_total`: 42, `tallywire_pages_total`: 43, `tallywire_dead_letters_lost_total`: 74,
 	} {
 		require.Contains(t, s, series)

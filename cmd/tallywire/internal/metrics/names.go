@@ -21,7 +21,7 @@ var (
 	commandSessions    = desc("command_sessions", "Sessions over HTTP that are kept between their commands.")
 	subscriptions      = desc("subscriptions", "Subscriptions that are served.")
 	channels           = desc("channels", "Channels that are open at this gateway.")
-	drainsTotal        = desc("drains_total", "Drains.", "result")
+	drainsTotal        = desc("drains_total", "Drains that were begun, and of them those that came to their end (nobody left, or the time over), were taken back by an operator (undone), or were cut short by another signal (forced).", "result")
 	drainedConnections = desc("drained_connections_total", "Connections that were told to move, and those of them that were closed since they had not in time.", "result")
 
 	eventsTotal   = desc("events_total", "Events published by clients (in), heard from the store (heard), written to connections (out), and accounted for without delivery (skipped).", "direction")
@@ -37,7 +37,8 @@ var (
 	freshTotal  = desc("fresh_subscriptions_total", "Subscriptions that brought no cursor.")
 	resetsTotal = desc("resets_total", "Resets told to subscribers.", "reason")
 
-	repairsTotal = desc("repairs_total", "Gaps and forks that were settled by reading the stream (repaired), and tries that went wrong and are made again (failed).", "result")
+	repairsTotal = desc("repairs_total", "Gaps and forks that have been settled by reading the stream (repaired), and tries that went wrong and are made again (failed).", "result")
+	repairing    = desc("channels_repairing", "Channels with a gap or fork that is not settled yet: their subscribers wait.")
 	cutsTotal    = desc("cuts_total", "Channels whose log went on with other events than were relayed: forked, trimmed or expired.")
 	pagesTotal   = desc("pages_total", "Pages read from the store for readers that were behind.")
 
@@ -89,8 +90,8 @@ func all(s *Sources) []*prometheus.Desc {
 	out := []*prometheus.Desc{
 		buildInfo, ready, draining, connections, connectionLimit, connectionsTotal, disconnectsTotal, commandSessions,
 		subscriptions, channels, drainsTotal, drainedConnections, eventsTotal, commandsTotal, bytesTotal, messagesTotal,
-		deliveryLag, flushEvents, readerLag, signalsLost, resumeTotal, freshTotal, resetsTotal, repairsTotal, cutsTotal,
-		pagesTotal, slowBlocks, slowDrops, panics, probeAge, probeRoundTrip, deadLetters, deadLost,
+		deliveryLag, flushEvents, readerLag, signalsLost, resumeTotal, freshTotal, resetsTotal, repairsTotal,
+		repairing, cutsTotal, pagesTotal, slowBlocks, slowDrops, panics, probeAge, probeRoundTrip, deadLetters, deadLost,
 	}
 	if s.Presence != nil {
 		out = append(out, members, reaps, presenceWaiting, presenceFailures, presenceLeases)

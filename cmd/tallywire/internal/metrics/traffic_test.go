@@ -162,7 +162,10 @@ func TestDrain(t *testing.T) {
 		return s[`tallywire_connections{transport="websocket"}`] == 0
 	})
 	require.InDelta(t, 1, s["tallywire_draining"], 0)
-	require.InDelta(t, 2, s[`tallywire_drains_total{result="begun"}`], 0)
+	r.untilIs(`tallywire_drains_total{result="ended"}`, 1)
+	for result, want := range map[string]float64{"begun": 2, "undone": 1, "forced": 0} {
+		require.InDelta(t, want, s[`tallywire_drains_total{result="`+result+`"}`], 0, result)
+	}
 	require.InDelta(t, 2, s[`tallywire_drained_connections_total{result="told"}`], 0)
 	require.InDelta(t, 1, s[`tallywire_disconnects_total{code="1012",reason="restart"}`], 0)
 	_, err = goclient.Dial(t.Context(), r.url, r.token("carol"))
