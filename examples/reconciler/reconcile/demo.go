@@ -15,7 +15,8 @@ import (
 
 // DemoOptions say how a demonstration runs. The zero value is what the program's --demo uses.
 type DemoOptions struct {
-	// Tag keeps demonstrations apart that publish to one store: with "eu" the jobs are recon-eu-0001 …
+	// Tag keeps demonstrations apart that publish to one store: with "eu" the jobs are recon-eu-0001 … In a
+	// store that outlives the process, [RunTag] keeps a run apart from those before.
 	Tag string
 	// Rate is how many lines a second a job settles; 0 means 120, which makes a job last about 75 seconds.
 	Rate float64
@@ -38,6 +39,14 @@ const (
 	backlogMovements = 2_000
 	backlogSpeed     = 20
 )
+
+// RunTag returns a tag for a demonstration that begins then: others within eighteen days have another one,
+// unless they begin in the same second.
+func RunTag(begin time.Time) string {
+	const length = 4
+	digits := "000" + strconv.FormatInt(max(0, begin.Unix()), 36)
+	return digits[len(digits)-length:]
+}
 
 // Demo runs jobs on the bundled ledgers. A quick one comes first, so that there is something to work on.
 // Then they run again and again in rounds: one job alone; two that overlap, of which the smaller is kept

@@ -103,6 +103,19 @@ func TestDemoOutlivesItsPublisher(t *testing.T) {
 	})
 }
 
+func TestRunTagsDiffer(t *testing.T) {
+	begin := time.Date(2026, time.March, 31, 12, 0, 0, 0, time.UTC)
+	seen := map[string]time.Duration{}
+	for after := time.Duration(0); after < 18*24*time.Hour; after += 7 * time.Second {
+		tag := reconcile.RunTag(begin.Add(after))
+		require.Regexp(t, `^[0-9a-z]{4}$`, tag)
+		before, twice := seen[tag]
+		require.False(t, twice, "%s after %s and %s", tag, before, after)
+		seen[tag] = after
+	}
+	require.Equal(t, "0000", reconcile.RunTag(time.Time{}))
+}
+
 func TestDemoRefusesABadTag(t *testing.T) {
 	require.Error(t, reconcile.Demo(t.Context(), newRecorder(t), reconcile.DemoOptions{Tag: "a b"}))
 }

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 )
 
 const component = "reconciler"
+
+// codeCancelled is the error of a job that was stopped.
+const codeCancelled = "cancelled"
 
 var system = author{Kind: "system", ID: component}
 
@@ -25,7 +29,7 @@ func (j *job) announce(ctx context.Context) error {
 		title = fmt.Sprintf("%s: started again, attempt %d", j.o.Name, j.o.Attempt)
 	}
 	if err := j.notify(ctx, "info", "job", title,
-		fmt.Sprintf("%s against %s, about %d lines.", j.o.Left.Name, j.o.Right.Name, j.total())); err != nil {
+		fmt.Sprintf("%s against %s, about %s lines.", j.o.Left.Name, j.o.Right.Name, grouped(j.total()))); err != nil {
 		return err
 	}
 	return j.status(ctx, "operational", "Working on "+j.o.JobID+".")
@@ -59,7 +63,7 @@ func (j *job) completed(ctx context.Context) error {
 	if err := j.jobs(ctx, "job.completed", "completed", data); err != nil {
 		return err
 	}
-	severity, body := "info", fmt.Sprintf("%d of %d lines matched (%.2f%%).", data.Matched, data.Processed, data.MatchRate)
+	severity, body := "info", fmt.Sprintf("%s of %s lines matched (%.1f%%).", grouped(data.Matched), grouped(data.Processed), data.MatchRate)
 	if todo := data.Unmatched + data.Exceptions; todo > 0 {
 		severity, body = "warning", body+fmt.Sprintf(" %s for a decision.", waiting(todo))
 	}
@@ -76,7 +80,16 @@ func waiting(n int) string {
 	if n == 1 {
 		return "1 line waits"
 	}
-	return fmt.Sprintf("%d lines wait", n)
+	return grouped(n) + " lines wait"
+}
+
+// grouped returns a count as people read it: 4,052.
+func grouped(n int) string {
+	digits := strconv.Itoa(n)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
 }
 
 // data returns a sum as decimals.
@@ -97,7 +110,7 @@ func (j *job) failed(ctx context.Context, cause error) error {
 	f := explain(cause)
 	data := jobFailed{
 		JobID: j.o.JobID, Attempt: j.o.Attempt, MaxAttempts: j.o.MaxAttempts, Phase: j.phase, Processed: j.settled,
-		Error: f, WillRetry: j.o.Attempt < j.o.MaxAttempts && f.Code != "cancelled",
+		Error: f, WillRetry: j.o.Attempt < j.o.MaxAttempts && f.Code != codeCancelled,
 		Duration: now.Sub(j.started).Milliseconds(), FailedAt: stamp(now),
 	}
 	body := f.Message
@@ -108,13 +121,15 @@ func (j *job) failed(ctx context.Context, cause error) error {
 	if err := j.jobs(ctx, "job.failed", "failed", data); err != nil {
 		return err
 	}
-	if err := j.notify(ctx, "error", "job", j.o.Name+": failed", body); err != nil {
+	severity, title, status, message := "error", "failed", "degraded", "has failed"
+	if f.Code == codeCancelled { // somebody's wish, and no trouble
+		severity, title, status, message = "info", "stopped", "operational", "was stopped"
+	}
+	if err := j.notify(ctx, severity, "job", j.o.Name+": "+title, body); err != nil {
 		return err
 	}
-	if f.Code != "cancelled" {
-		if err := j.status(ctx, "degraded", j.o.JobID+" has failed."); err != nil {
-			return err
-		}
+	if err := j.status(ctx, status, j.o.JobID+" "+message+"."); err != nil {
+		return err
 	}
 	return j.out.flush(ctx)
 }
@@ -132,7 +147,7 @@ func explain(err error) failure {
 		// What the publisher says may hold addresses and names of servers; it is for the worker's log.
 		return failure{Code: "publish_failed", Message: fmt.Sprintf("Events could not be published (tried %s).", plural(publish.Tries, "time"))}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return failure{Code: "cancelled", Message: "The job was stopped."}
+		return failure{Code: codeCancelled, Message: "The job was stopped."}
 	}
 	return failure{Code: "internal", Message: "The job ended unexpectedly; the worker's log says more."}
 }

@@ -36,9 +36,13 @@ func Run(ctx context.Context, o Options, p Publisher) (Totals, error) {
 	}
 	// What is still queued stays unpublished: its publisher has just refused it, or the job is over.
 	j.out.pending = nil
+	cause := err
+	if stopped := ctx.Err(); stopped != nil {
+		cause = stopped // which a ledger says in words of its own
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWordTimeout)
 	defer cancel()
-	if lastErr := j.failed(last, err); lastErr != nil {
+	if lastErr := j.failed(last, cause); lastErr != nil {
 		err = errors.Join(err, fmt.Errorf("job.failed: %w", lastErr))
 	}
 	return j.totals(), err

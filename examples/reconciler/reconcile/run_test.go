@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -280,6 +281,29 @@ func TestCancelledJobSaysSo(t *testing.T) {
 			require.Equal(t, false, d["will_retry"])
 		}
 	})
+}
+
+func TestAJobThatIsStoppedWhileItsBankIsSlowSaysSo(t *testing.T) {
+	r := newRecorder(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o, opened := small(), 0
+	o.Left.Open = func() (io.ReadCloser, error) {
+		if opened++; opened == 1 { // to count its lines
+			return io.NopCloser(strings.NewReader(header)), nil
+		}
+		cancel()
+		return io.NopCloser(iotest.ErrReader(ctx.Err())), nil
+	}
+	_, err := reconcile.Run(ctx, o, r)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, map[string]any{"code": "cancelled", "message": "The job was stopped."}, data(t, r.on("jobs:42", "job.failed")[0])["error"])
+	told := r.on("notifications:ops", "")
+	last := data(t, told[len(told)-1])
+	require.Equal(t, "info", last["severity"])
+	require.Equal(t, "42: stopped", last["title"])
+	states := r.on("system:status", "")
+	require.Equal(t, "operational", data(t, states[len(states)-1])["status"])
 }
 
 func TestBadFilesFailTheJob(t *testing.T) {
