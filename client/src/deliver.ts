@@ -167,11 +167,11 @@ export function deliver(n: DeliverNeeds): Deliver {
         return asked.length > 0;
       }
       const ch = n.subs.channels.get(f.channel ?? '');
-      if (!ch) return f.channel !== undefined;
-      if (f.type === 'subscribed') subscribed(c, ch, f);
+      // Who is present is told of the members whether or not the channel is subscribed.
+      if (/^members?$/.test(f.type)) n.members(f);
+      else if (!ch) return f.channel !== undefined;
+      else if (f.type === 'subscribed') subscribed(c, ch, f);
       else if (f.type === 'error') failed(c, ch, f);
-      // Who is present is told of the members whether or not the channel is subscribed there yet.
-      else if (f.type === 'members' || f.type === 'member') n.members(f);
       else if (ch.owner !== c) return true;
       else if (f.type === 'event' || f.type === 'skip') advance(c, ch, f);
       else if (f.type === 'reset') reset(ch, f);

@@ -8,7 +8,7 @@ import { onMoments } from './lifecycle.js';
 import { presence } from './presence/index.js';
 import { refresher } from './refresh.js';
 import type { Listeners } from './store.js';
-import type { ConnectionStatus, TokenSource } from './types/index.js';
+import type { TokenSource } from './types/index.js';
 
 /** What is not needed to connect and to deliver: it is loaded meanwhile. */
 export interface Later {
@@ -32,7 +32,6 @@ export interface LaterNeeds extends PresenceNeeds {
   /** How many publishes may wait. */
   readonly limit: number;
   report(error: TallywireError): void;
-  getStatus(): ConnectionStatus;
   readonly onStatus: Listeners;
   /** It is worth connecting at once. */
   wake(): void;
@@ -61,11 +60,14 @@ export function later(n: LaterNeeds): Later {
       }),
     attached(c) {
       // Who is present comes before what is followed, and both before what is published.
-      together.stays.attached(c);
+      together.stays.attached();
       publishes.attached(c);
       tokens.watch(c);
     },
-    expires: (c) => tokens.watch(c),
+    expires(c) {
+      tokens.watch(c);
+      together.stays.repeat(); // a stream that was opened again may be at another gateway
+    },
     lost() {
       tokens.stop();
       together.stays.lost();

@@ -1,7 +1,7 @@
 import type { Channel } from '../channel.js';
 import type { Conn } from '../conn.js';
 import type { ClientFrame, ServerFrame } from '../frame.js';
-import type { Members } from '../types/index.js';
+import type { ConnectionStatus, Members } from '../types/index.js';
 import type { Roster } from './roster.js';
 import { roster } from './roster.js';
 import type { Stays } from './stays.js';
@@ -27,6 +27,7 @@ export interface Presence {
 /** What presence needs to know of the rest. */
 export interface PresenceNeeds {
   current(): Conn | null;
+  getStatus(): ConnectionStatus;
   id(): number;
   backoff(failures: number): number;
   /** The session is not present there any more. */
@@ -66,9 +67,21 @@ export function presence(n: PresenceNeeds): Presence {
     answer: (f) => all.answer(f) || [...rosters.values()].some((r) => r.page(f)),
     frame(f) {
       if (f.type === 'error' && f.code === 'forbidden') all.refused(f);
+      const here = shows(f, n.getStatus().user);
+      if (here !== undefined) all.seen(f.channel ?? '', here);
       rosters.get(f.channel ?? '')?.frame(f);
     },
     changed: (ch) => rosters.get(ch.name)?.follow(ch.owner !== null),
     dropped: (channel) => void rosters.delete(channel),
   };
+}
+
+/** Whether a frame shows a user as there and connected; undefined where it does not say. */
+function shows(f: ServerFrame, user: string | null): boolean | undefined {
+  if (user === null || f.stale_since_ms !== undefined) return undefined;
+  if (f.type === 'member') return f.member?.user === user ? f.action !== 'leave' && f.member.state === 'live' : undefined;
+  const m = f.members?.find((x) => x.user === user);
+  if (m) return m.state === 'live';
+  // A page that ends before it does not say.
+  return f.type === 'members' && (f.next === undefined || user <= f.next) ? false : undefined;
 }

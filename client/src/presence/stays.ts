@@ -11,7 +11,11 @@ export interface Stays {
   /** Takes an answer; false where the frame is none to a change of presence. */
   answer(f: ServerFrame): boolean;
   /** Enters again on a new connection. */
-  attached(c: Conn): void;
+  attached(): void;
+  /** Says everywhere soon that the session is present: it may have come to another gateway. */
+  repeat(): void;
+  /** The gateway says that the user is there, or that it is not, or not connected: then the session says soon that it is. */
+  seen(channel: string, here: boolean): void;
   /** The token does not allow it any more. */
   refused(f: ServerFrame): void;
   lost(): void;
@@ -43,11 +47,16 @@ interface Stay {
   entered: boolean;
   hadStatus: boolean;
   failures: number;
+  /** When it was told last. */
+  at: number;
   retry: ReturnType<typeof setTimeout> | undefined;
+  repeat: ReturnType<typeof setTimeout> | undefined;
 }
 
-/** Over SSE the gateway forgets a session that says nothing for 60 seconds. */
+/** Over HTTP a gateway forgets a session that does not say for 60 seconds that it is present. */
 const BEAT_MS = 25_000;
+/** What is repeated is repeated this often at most. */
+const REPEAT_MS = 1_000;
 
 export function stays(n: StaysNeeds): Stays {
   const all = new Map<string, Stay>();
@@ -74,6 +83,7 @@ export function stays(n: StaysNeeds): Stays {
 
   function forget(s: Stay, error?: TallywireError): void {
     clearTimeout(s.retry);
+    calm(s);
     if (all.get(s.channel) === s) {
       all.delete(s.channel);
       n.left(s.channel);
@@ -89,6 +99,8 @@ export function stays(n: StaysNeeds): Stays {
     // Without a connection the grace of the last one runs.
     if (leave && (!c || !s.entered)) return forget(s);
     if (!c) return;
+    calm(s);
+    s.at = Date.now();
     const id = n.id();
     s.asked = { id, told: s.told, leave };
     let status = [...s.who.values()].filter((v) => v !== undefined).pop();
@@ -109,9 +121,22 @@ export function stays(n: StaysNeeds): Stays {
     }, ms);
   }
 
+  function calm(s: Stay): void {
+    clearTimeout(s.repeat);
+    s.repeat = undefined;
+  }
+
+  function repeat(s: Stay): void {
+    if (s.asked || s.who.size === 0) return; // it is being told, or about to end
+    s.repeat ??= setTimeout(() => {
+      s.repeat = undefined;
+      tell(s);
+    }, Math.max(s.at + REPEAT_MS - Date.now(), 0));
+  }
+
   function keepAlive(): void {
     clearTimeout(beat);
-    if (n.current()?.link.name !== 'sse' || closed) return;
+    if (closed || (n.current()?.link.name ?? 'websocket') === 'websocket') return;
     beat = setTimeout(() => {
       for (const s of all.values()) tell(s);
       keepAlive();
@@ -132,7 +157,9 @@ export function stays(n: StaysNeeds): Stays {
           entered: false,
           hadStatus: false,
           failures: 0,
+          at: 0,
           retry: undefined,
+          repeat: undefined,
         };
         all.set(channel, s);
       }
@@ -171,6 +198,11 @@ export function stays(n: StaysNeeds): Stays {
         tell(s);
       }
       keepAlive();
+    },
+    repeat: () => all.forEach(repeat),
+    seen(channel, here) {
+      const s = all.get(channel);
+      if (s) (here ? calm : repeat)(s);
     },
     refused(f) {
       const s = all.get(f.channel ?? '');

@@ -86,10 +86,18 @@ export class Roster {
   vanish(channel: string, user: string, session: string, claim: object): void {
     const room = this.#rooms.get(channel);
     const stay = room?.people.get(user)?.sessions.get(session);
-    if (!room || stay?.claim !== claim) return;
+    if (!room || stay?.claim !== claim || !stay.live) return;
     stay.live = false;
     stay.timer = setTimeout(() => this.leave(channel, user, session, claim), this.#graceMs);
     this.#tell(channel, room, 'update', user);
+  }
+
+  /** Notes that the gateway is gone which held who is present in a channel, or one user of them. */
+  abandon(channel: string, only: string | undefined): void {
+    for (const [user, { sessions }] of this.#rooms.get(channel)?.people ?? []) {
+      if (only !== undefined && user !== only) continue;
+      for (const [session, { claim }] of sessions) this.vanish(channel, user, session, claim);
+    }
   }
 
   /** The version of a channel's members. */

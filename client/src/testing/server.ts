@@ -128,6 +128,14 @@ export class TestServer {
     return () => this.#hub.roster.leave(channel, user, session, claim);
   }
 
+  /**
+   * Loses the gateway that held who is present in a channel (or one user of them), while their connections, to others, stay: members go
+   * into grace, and leave when they do not say again that they are present.
+   */
+  abandon(channel: string, user?: string): void {
+    this.#hub.roster.abandon(channel, user);
+  }
+
   // What happens to logs.
 
   /** Lets go of old events, all but `keep`. Who resumes before them is told `trimmed`. */

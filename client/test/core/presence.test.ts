@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { rig, upTo } from './harness.js';
+import { createClient } from '../../src/index.js';
+import { collect, rig, upTo } from './harness.js';
 
 const users = (m: { members: readonly { user: string }[] }) => m.members.map((x) => x.user);
 
@@ -39,6 +40,112 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
     });
     await until(() => left);
     expect(server.members('matches:7')).toEqual([]);
+  });
+});
+
+describe('a gateway that held who is present', () => {
+  const told = (r: { server: { received: readonly { type: string }[] } }) => r.server.received.filter((f) => f.type === 'presence').length;
+
+  test.each(['websocket', 'sse', 'poll'] as const)('is gone: the session says again that it is present, over %s', async (transport) => {
+    const r = rig({ transports: [transport] });
+    const { client, server, until, run } = r;
+    const here = client.presence('matches:7');
+    here.onMembers(() => {});
+    void here.enter({ row: 1 });
+    await until(() => here.getMembers().count === 1);
+    await run(5_000);
+    const before = told(r);
+    server.abandon('matches:7');
+    await run(100);
+    expect(server.members('matches:7')).toMatchObject([{ user: 'alice', state: 'live', status: { row: 1 } }]);
+    expect(told(r)).toBe(before + 1);
+    // Again and again: told once a second at most, and in the end the session is present.
+    for (let n = 0; n < 50; n++) {
+      server.abandon('matches:7');
+      await run(100);
+    }
+    await run(1_500);
+    expect(server.members('matches:7')).toMatchObject([{ user: 'alice', state: 'live' }]);
+    expect(told(r)).toBeLessThanOrEqual(before + 9);
+    const after = told(r);
+    await run(10_000);
+    expect(told(r)).toBe(after);
+  });
+
+  test.each(['websocket', 'sse'] as const)('is gone and nobody noticed in time, over %s', async (transport) => {
+    const { client, server, until, run } = rig({ transports: [transport] });
+    const here = client.presence('matches:7');
+    here.onMembers(() => {});
+    void here.enter({ row: 1 });
+    await until(() => here.getMembers().count === 1);
+    await run(2_000);
+    // The change is lost, and what comes is the end of the grace; or a snapshot without the user.
+    const undo = server.dropFrames((f) => f['type'] === 'member');
+    server.abandon('matches:7');
+    await run(11_000);
+    expect(server.members('matches:7')).toEqual([]);
+    undo();
+    server.join('matches:7', 'bob');
+    await until(() => server.members('matches:7').length === 2, 1_000);
+    expect(server.members('matches:7')[0]).toMatchObject({ user: 'alice', state: 'live', status: { row: 1 } });
+  });
+
+  test('tabs of one user do not answer each other', async () => {
+    const r = rig();
+    const { client, server, until, run } = r;
+    const other = createClient<Record<string, unknown>>({ ...server.options, token: server.token() });
+    const here = client.presence('matches:7');
+    const there = other.presence('matches:7');
+    for (const x of [here, there]) x.onMembers(() => {});
+    void here.enter({ row: 1 });
+    void there.enter({ row: 2 });
+    await until(() => here.getMembers().sessions === 2 && there.getMembers().sessions === 2);
+    await run(5_000);
+    const before = told(r);
+    server.abandon('matches:7');
+    await run(5_000);
+    expect(server.members('matches:7')).toMatchObject([{ state: 'live', sessions: 2 }]);
+    expect(told(r)).toBeLessThanOrEqual(before + 4);
+    await other.close();
+    // The other tab is away: the member is not.
+    const after = told(r);
+    await run(20_000);
+    expect(told(r)).toBe(after);
+    expect(server.members('matches:7')).toMatchObject([{ state: 'live', sessions: 1 }]);
+  });
+
+  test('is about to end: over a stream, who is present is told as soon as the next one speaks', async () => {
+    const r = rig({ transports: ['sse'] }, { latencyMs: 20 });
+    const { client, server, until, run } = r;
+    const got = collect(client, 'jobs:1');
+    const here = client.presence('matches:7');
+    void here.enter({ row: 1 });
+    await until(() => got.sub.getState().phase === 'live' && server.members('matches:7').length === 1);
+    await run(5_000);
+    const from = server.received.length;
+    server.moving(400, 60_000);
+    await run(900);
+    expect(server.received.slice(from).map((f) => f.type)).toEqual(['sse', 'presence']);
+    // So is a stream that is opened for other channels, but not for each of them.
+    for (let n = 0; n < 20; n++) {
+      collect(client, `jobs:${n + 2}`);
+      await run(50);
+    }
+    await run(1_500);
+    const types = server.received.slice(from + 2).map((f) => f.type);
+    expect(types.filter((t) => t === 'sse').length).toBeGreaterThan(5);
+    expect(types.filter((t) => t === 'presence').length).toBeGreaterThan(0);
+    expect(types.filter((t) => t === 'presence').length).toBeLessThanOrEqual(3);
+  });
+
+  test.each(['sse', 'poll'] as const)('may be another one each time: it is told in time, over %s', async (transport) => {
+    const r = rig({ transports: [transport] });
+    const { client, server, until, run } = r;
+    collect(client, 'jobs:1');
+    void client.presence('matches:7').enter();
+    await until(() => server.members('matches:7').length === 1);
+    await run(60_000);
+    expect(told(r)).toBe(3);
   });
 });
 
