@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,9 @@ func (s *Server) runDemo(ctx context.Context, work *errgroup.Group) {
 	options := reconcile.DemoOptions{Done: func(job string, attempt int, _ reconcile.Totals, err error) {
 		s.log.Info().Str("event", "demo_job").Str("job", job).Int("attempt", attempt).AnErr("outcome", err).Msg("demonstration job ended")
 	}}
+	if s.settings.Redis != "" { // which has the jobs of earlier runs
+		options.Tag = reconcile.RunTag(time.Now())
+	}
 	work.Go(func() error {
 		team, err := colleagues.New(colleagues.Options{Office: demoOffice{s}, Publisher: demoPublisher{s}})
 		if err != nil {
