@@ -34,6 +34,9 @@ export class Exchange {
   #reject!: (e: unknown) => void;
   #over: (() => void)[] = [];
   #done = false;
+  /** The client knows that it has ended. */
+  #told = false;
+  #ignore: () => void = () => {};
   /** The answer, as `fetch` returns it. */
   readonly response: Promise<Response>;
 
@@ -44,9 +47,9 @@ export class Exchange {
       this.#reject = reject;
     });
     const abort = (): void => this.break(signal?.reason ?? new DOMException('The operation was aborted.', 'AbortError'));
+    this.#ignore = () => signal?.removeEventListener('abort', abort);
     if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort);
-    this.onOver(() => signal?.removeEventListener('abort', abort));
   }
 
   /** Whether it has ended. */
@@ -118,20 +121,25 @@ export class Exchange {
 
   /** Ends it with an error at the client. */
   break(reason: unknown): void {
-    if (this.#done) return;
+    if (this.#told) return;
     if (this.#settled) this.#stream?.error(reason);
     else this.#reject(reason);
     this.#settled = true;
     this.#end();
   }
 
-  /** Loses it; the client is not told. */
+  /** Loses it; the client is not told, and may still give it up. */
   vanish(): void {
-    this.#settled = true;
-    this.#end();
+    this.#leave();
   }
 
   #end(): void {
+    this.#told = true;
+    this.#ignore();
+    this.#leave();
+  }
+
+  #leave(): void {
     if (this.#done) return;
     this.#done = true;
     this.#down.close();

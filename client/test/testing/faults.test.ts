@@ -195,3 +195,45 @@ describe('what a test sees', () => {
     expect(c.closed).toEqual({ code: 1005, reason: '', wasClean: true });
   });
 });
+
+describe('a request that is lost in silence', () => {
+  it('ends when the client gives it up', async () => {
+    const abort = new AbortController();
+    const answer = server.fetch(`${server.url}/v1/poll?channel=a@${server.head('a')}`, { signal: abort.signal });
+    await server.until(() => server.connections.length === 1);
+    server.cut({ silent: true });
+    expect(server.connections).toEqual([]);
+    abort.abort();
+    await expect(answer).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('has a body that ends when the client gives it up', async () => {
+    const abort = new AbortController();
+    const answer = await server.fetch(`${server.url}/v1/sse?channel=a`, { signal: abort.signal });
+    server.cut({ silent: true });
+    const text = answer.text();
+    abort.abort();
+    await expect(text).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('leaves no listener once it is given up', async () => {
+    const abort = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = AbortSignal.prototype;
+    vi.spyOn(abort.signal, 'addEventListener').mockImplementation(function (this: AbortSignal, ...args: Parameters<AbortSignal['addEventListener']>) {
+      listeners++;
+      addEventListener.apply(this, args);
+    });
+    vi.spyOn(abort.signal, 'removeEventListener').mockImplementation(function (this: AbortSignal, ...args: Parameters<AbortSignal['removeEventListener']>) {
+      listeners--;
+      removeEventListener.apply(this, args);
+    });
+    const lost = server.fetch(`${server.url}/v1/poll?channel=a@${server.head('a')}`, { signal: abort.signal });
+    const answered = server.fetch(`${server.url}/v1/poll?channel=a&wait_ms=0`, { signal: abort.signal });
+    await answered;
+    server.cut({ silent: true });
+    abort.abort();
+    await expect(lost).rejects.toMatchObject({ name: 'AbortError' });
+    expect(listeners).toBe(0);
+  });
+});
