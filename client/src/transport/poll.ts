@@ -1,5 +1,5 @@
 import { jitter } from '../backoff.js';
-import { TallywireError } from '../error.js';
+import { refusal, TallywireError } from '../error.js';
 import type { ServerFrame } from '../frame.js';
 import { readFrames } from '../frame.js';
 import { post } from './http.js';
@@ -10,6 +10,8 @@ import type { Link, LinkHandler, LinkOptions } from './link.js';
 const WAIT_MS = 25_000;
 /** A proxy that cuts requests does so after some time; what ends earlier has another reason. */
 const MIN_WAIT_MS = 4_000;
+/** How often in a row another poll may take the place of one. */
+const MAX_LOSSES = 3;
 /** Longer than an answer takes beyond the wait. */
 const SLACK_MS = 10_000;
 
@@ -21,6 +23,7 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
   let request: AbortController | undefined;
   let wake: (() => void) | undefined;
   let hollow = 0; // answers in a row that came too early
+  let losses = 0; // in a row, to another poll of the session
 
   const again = () => {
     request?.abort();
@@ -75,9 +78,13 @@ export function openPoll(o: LinkOptions, on: LinkHandler): Link {
     const named = new Set(frames.filter((f) => f.type === 'subscribed' || f.type === 'error').map((f) => f.channel));
     const resumed = asked.channels.filter((c) => asked.ids.has(c.channel) && !named.has(c.channel));
     const answers = resumed.map(({ channel, cursor }): ServerFrame => ({ type: 'subscribed', channel, resumed: true, ...(cursor && { cursor }) }));
-    const refused = link.take([...answers, ...frames, ...status(next)], asked);
-    if (refused?.code === 'replaced') return link.end(refused);
+    const replaced = frames.find((f) => f.code === 'replaced');
+    link.take([...answers, ...frames.filter((f) => f !== replaced), ...status(next)], asked);
     link.positions.next(next.channels ?? []);
+    // An earlier poll that was given up has come late; or another client uses the session.
+    if (!replaced) losses = 0;
+    else if (losses >= MAX_LOSSES) return link.end(refusal(replaced));
+    else if (losses++ > 0) return pause(jitter(250, 5_000, losses - 1));
     // An answer that comes early with nothing in it comes from something that does not wait.
     if (frames.length > 1 || took >= 1_000 || waitMs === 0) hollow = 0;
     else await pause(jitter(250, 5_000, hollow++));

@@ -148,6 +148,21 @@ describe('ways', () => {
     await until(() => status().transport === 'websocket', 40_000);
   });
 
+  test('two clients that use one session over polls hinder each other, and lose nothing', async () => {
+    const { client, server, until, run } = rig({ transports: ['poll'], session: 's' });
+    const other = createClient<Record<string, unknown>>({ ...server.options, token: server.token(), transports: ['poll'], session: 's' });
+    const both = [collect(client, 'jobs:1'), collect(other, 'jobs:1')];
+    await until(() => both.every((x) => x.sub.getState().phase === 'live'));
+    for (const n of upTo(60)) {
+      server.publish('jobs:1', numbered(n));
+      await run(1_000);
+    }
+    await until(() => both.every((x) => x.events.length === 60));
+    expect(both.map((x) => x.numbers())).toEqual([upTo(60), upTo(60)]);
+    expect(server.received.filter((f) => f.type === 'poll').length).toBeLessThan(60 * 8);
+    await other.close();
+  });
+
   test('what this environment lacks is passed over', async () => {
     vi.stubGlobal('WebSocket', undefined);
     const { server, until } = rig();

@@ -164,6 +164,7 @@ describe('commands', () => {
 
 describe('polls', () => {
   const next = { type: 'next', channels: [{ channel: 'a', cursor: '2-2' }] };
+  const gone = { type: 'error', code: 'replaced', message: 'a newer poll of this session goes on', retry: false };
 
   function poll(o: LinkOptions) {
     const downs: TallywireError[] = [];
@@ -202,6 +203,34 @@ describe('polls', () => {
     expect(o.bodies.length).toBeGreaterThan(5);
     expect(downs).toEqual([]);
     link.close();
+  });
+
+  test('go on where a poll that was given up comes late, and takes the place of the newer one', async () => {
+    let replaced = 1;
+    const o = options(async (_, b) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return { body: b.wait_ms > 0 && replaced-- > 0 ? [gone, next] : [next] };
+    });
+    const { link, downs } = poll(o);
+    await vi.advanceTimersByTimeAsync(610);
+    expect(o.bodies.map((b) => b.wait_ms)).toEqual([0, 25_000, 25_000]); // again at once
+    expect(downs).toEqual([]);
+    link.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+  });
+
+  test('end where another client of the session takes their place again and again', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const times: number[] = [];
+    const began = Date.now();
+    const o = options((_, b) => {
+      times.push(Date.now() - began);
+      return { body: b.wait_ms > 0 ? [gone, next] : [next] };
+    });
+    const { downs } = poll(o);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(times).toEqual([0, 0, 0, 250, 750]);
+    expect(downs).toMatchObject([{ code: 'replaced' }]);
   });
 
   test.each([
