@@ -77,6 +77,7 @@ func (t *tap) pull(s *subscription, limit int) relay.Batch {
 func (f *flusher) took(s *subscription, b relay.Batch) {
 	s.pos = b.Next
 	if b.Events > 0 {
+		f.delivered = true
 		f.batch.observe(float64(b.Events))
 		if s.live {
 			f.lag.observe(float64(max(f.micros-int64(b.Next.Cursor.Stamp), 0)) / 1e6) //nolint:gosec // a stamp fits
@@ -85,8 +86,11 @@ func (f *flusher) took(s *subscription, b relay.Batch) {
 	s.live = s.live || !b.More
 	n := &f.gateway.counters
 	n.Events.Add(uint64(b.Events)) //nolint:gosec // not negative
+	p := s.tap.passage
+	p.delivered += uint64(b.Events) //nolint:gosec // as above
 	if b.Skipped > 0 {
 		n.Skipped.Add(b.Skipped)
+		p.skipped += b.Skipped
 	}
 	if b.Lost > 0 {
 		n.SignalsLost.Add(b.Lost)

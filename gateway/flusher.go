@@ -9,6 +9,7 @@ import (
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/gateway/inspect"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/namespace"
 )
 
 // flusher writes to its share of the connections. One goroutine, run, owns everything that is not
@@ -34,8 +35,11 @@ type flusher struct {
 	writer    *writer
 	scratch   []byte
 	micros    int64 // microseconds since 1970 at this pass
-	lag       Histogram
+	lag       timing
+	fanout    timing
 	batch     Histogram
+	passages  map[*namespace.Options]*passage
+	delivered bool // events, in this pass
 	stopped   bool
 	spare     struct { // the other halves of double buffers
 		ready []*conn
@@ -51,7 +55,8 @@ const sweepEvery = int64(500 * time.Millisecond)
 func newFlusher(g *Gateway) *flusher {
 	return &flusher{
 		gateway: g, epoch: time.Now(), wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		byRelay: map[string]*tap{}, writer: newWriter(), lag: newHistogram(lagBounds), batch: newHistogram(batchBounds),
+		byRelay: map[string]*tap{}, writer: newWriter(), passages: map[*namespace.Options]*passage{},
+		lag: newTiming(lagBounds), fanout: newTiming(fanoutBounds), batch: newHistogram(batchBounds),
 	}
 }
 
@@ -179,9 +184,13 @@ func (f *flusher) once() {
 	if len(set) > 0 {
 		f.micros = time.Now().UnixMicro()
 	}
+	f.delivered = false
 	for _, c := range set {
 		c.inSet = false
 		f.flush(c)
+	}
+	if f.delivered {
+		f.fanout.observe(time.Duration(f.clock() - f.pass).Seconds())
 	}
 	clear(set)
 	f.spare.set = set
@@ -262,7 +271,11 @@ func (f *flusher) remove(c *conn) {
 func (f *flusher) attach(s *subscription) {
 	t := f.byRelay[s.channel]
 	if t == nil || t.relay != s.relay {
-		t = &tap{flusher: f, relay: s.relay, flush: int64(s.relay.Namespace().Flush), lastFlush: -1 << 62}
+		ns := s.relay.Namespace()
+		if f.passages[ns] == nil {
+			f.passages[ns] = &passage{}
+		}
+		t = &tap{flusher: f, relay: s.relay, flush: int64(ns.Flush), passage: f.passages[ns], lastFlush: -1 << 62}
 		t.stop = s.relay.Listen(t)
 		f.byRelay[s.channel] = t
 	}

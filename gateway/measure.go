@@ -3,8 +3,10 @@ package gateway
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/namespace"
 )
 
 // Measures are what a gateway knows about its connections and deliveries, in sums over all of them: totals
@@ -23,8 +25,15 @@ type Measures struct {
 	// BytesIn is of client messages and request bodies, BytesOut of messages written.
 	BytesIn, BytesOut uint64
 	// Lag is the time in seconds from the publish (the entry's stamp, the store's clock) until the message
-	// with the event was handed to the connection. Only readers that had caught up once count.
+	// with the event was handed to the connection. Only readers that had caught up once count. Exemplars are of
+	// events that are traced.
 	Lag Histogram
+	// Fanout is the time in seconds that passes over the connections took in which events were handed to any.
+	Fanout Histogram
+	// Ping is the time in seconds from a ping to a WebSocket until the pong.
+	Ping Histogram
+	// Namespaces are by the prefix that is configured, "*" for the rest.
+	Namespaces map[string]NamespaceMeasures
 	// Batch is how many events a message has.
 	Batch Histogram
 	// Farthest is how many events the reader that is farthest behind has still to get.
@@ -37,42 +46,17 @@ type TransportMeasures struct {
 	Accepted, Refused uint64 // Refused: no room, draining, or a token that is not accepted
 }
 
+// NamespaceMeasures count the events of a namespace: heard from the store, handed to connections, and accounted
+// for without delivery.
+type NamespaceMeasures struct{ Heard, Delivered, Skipped uint64 }
+
+// restOfNamespaces is for what no prefix is configured.
+const restOfNamespaces = "*"
+
 // End is why connections ended. Both are the gateway's choice among few: nothing that a client sends.
 type End struct {
 	Code   int // the close code, 1006 where the connection just broke or was dropped
 	Reason string
-}
-
-// Histogram counts values in buckets. Its layout is fixed.
-type Histogram struct {
-	Bounds []float64 // upper, inclusive; beyond the last is one more bucket
-	Counts []uint64  // one more than Bounds; not cumulative
-	Sum    float64
-}
-
-var (
-	lagBounds   = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-	batchBounds = []float64{1, 2, 5, 10, 25, 50, 100, 250, 1000}
-)
-
-func newHistogram(bounds []float64) Histogram {
-	return Histogram{Bounds: bounds, Counts: make([]uint64, len(bounds)+1)}
-}
-
-func (h *Histogram) observe(v float64) {
-	i := 0
-	for i < len(h.Bounds) && v > h.Bounds[i] {
-		i++
-	}
-	h.Counts[i]++
-	h.Sum += v
-}
-
-func (h *Histogram) add(other *Histogram) {
-	for i, n := range other.Counts {
-		h.Counts[i] += n
-	}
-	h.Sum += other.Sum
 }
 
 // tally counts what has a label.
@@ -82,6 +66,8 @@ type tally struct {
 	mu     sync.Mutex // guards the following
 	ends   map[End]uint64
 	resets map[string]uint64
+	pings  timing
+	traced exemplars // of the lag
 }
 
 type transportTally struct {
@@ -90,7 +76,7 @@ type transportTally struct {
 }
 
 func newTally() *tally {
-	t := &tally{transports: map[transport]*transportTally{}, ends: map[End]uint64{}, resets: map[string]uint64{}}
+	t := &tally{transports: map[transport]*transportTally{}, ends: map[End]uint64{}, resets: map[string]uint64{}, pings: newTiming(pingBounds), traced: newExemplars(lagBounds)}
 	for _, name := range []transport{transportWebSocket, transportSSE, transportPoll, transportCommands} {
 		t.transports[name] = &transportTally{}
 	}
@@ -147,6 +133,31 @@ func (t *tally) ended(code int) {
 	t.mu.Unlock()
 }
 
+func (t *tally) ponged(after time.Duration) {
+	t.mu.Lock()
+	t.pings.observe(after.Seconds())
+	t.mu.Unlock()
+}
+
+func (t *tally) lagged(e Exemplar) {
+	t.mu.Lock()
+	t.traced.keep(e)
+	t.mu.Unlock()
+}
+
+// passage counts the events of one namespace that one flusher, which owns it, has handed on.
+type passage struct{ delivered, skipped uint64 }
+
+// namespaces returns the options of every namespace by name.
+func (g *Gateway) namespaces() map[string]*namespace.Options {
+	table := g.options.Namespaces
+	out := map[string]*namespace.Options{restOfNamespaces: table.For("")}
+	for _, prefix := range table.Prefixes() {
+		out[prefix] = table.For(prefix)
+	}
+	return out
+}
+
 func (g *Gateway) countReset(reason string) {
 	g.counters.Resets.Add(1)
 	g.tally.mu.Lock()
@@ -162,6 +173,7 @@ func (g *Gateway) Measures() Measures {
 		Resumed: n.Resumed.Load(), Reset: n.ResumeResets.Load(), Fresh: n.Fresh.Load(),
 		BytesIn: n.BytesIn.Load(), BytesOut: n.Bytes.Load(),
 		Lag: newHistogram(lagBounds), Batch: newHistogram(batchBounds),
+		Fanout: newHistogram(fanoutBounds), Ping: newHistogram(pingBounds), Namespaces: map[string]NamespaceMeasures{},
 	}
 	for name, t := range g.tally.transports {
 		m.Transports[string(name)] = TransportMeasures{Open: t.open.Load(), Accepted: t.accepted.Load(), Refused: t.refused.Load()}
@@ -173,11 +185,26 @@ func (g *Gateway) Measures() Measures {
 	for reason, n := range g.tally.resets {
 		m.Resets[reason] = n
 	}
+	g.tally.pings.addTo(&m.Ping)
+	m.Lag.Exemplars = g.tally.traced.all()
 	g.tally.mu.Unlock()
+	spaces := g.namespaces()
+	for name, o := range spaces {
+		m.Namespaces[name] = NamespaceMeasures{Heard: g.hub.Heard(o)}
+	}
 	for _, f := range g.flushers {
 		f.ask(func() {
-			m.Lag.add(&f.lag)
+			f.lag.addTo(&m.Lag)
+			f.fanout.addTo(&m.Fanout)
 			m.Batch.add(&f.batch)
+			for name, o := range spaces {
+				if p := f.passages[o]; p != nil {
+					n := m.Namespaces[name]
+					n.Delivered += p.delivered
+					n.Skipped += p.skipped
+					m.Namespaces[name] = n
+				}
+			}
 			for _, t := range f.byRelay {
 				head := t.relay.Head().Offset
 				for _, s := range t.subs {

@@ -2,13 +2,16 @@ package gateway_test
 
 import (
 	"bytes"
+	"maps"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tallywire/tallywire/gateway"
 	"github.com/tallywire/tallywire/gateway/wire"
+	"github.com/tallywire/tallywire/namespace"
 )
 
 func TestMeasures(t *testing.T) {
@@ -41,6 +44,15 @@ func TestMeasures(t *testing.T) {
 	}
 	require.EqualValues(t, 3, live, "what is replayed does not count")
 	require.Positive(t, m.Lag.Sum)
+	require.Empty(t, m.Lag.Exemplars, "nothing is traced")
+	passes := m.Fanout.Zero
+	for _, n := range m.Fanout.Fine {
+		passes += n
+	}
+	require.GreaterOrEqual(t, passes, uint64(4), "three that were live, and what was replayed")
+	require.Less(t, m.Fanout.Sum, 10.0)
+	all := map[string]gateway.NamespaceMeasures{"*": {Heard: 3, Delivered: 3 + 3 + 3}} // live, resumed, after the reset
+	r.eventually("written", func() bool { return maps.Equal(all, r.gateway.Measures().Namespaces) })
 
 	c.send(`{"type":"refresh","id":9,"token":"no"}`)
 	_ = c.ws.CloseNow()
@@ -63,4 +75,60 @@ func TestTooBigIsCounted(t *testing.T) {
 	line := log.of("disconnected")[0]
 	require.EqualValues(t, wire.CloseTooBig, line.Get("code").Int())
 	require.Equal(t, "too_big", line.Get("reason").Str)
+}
+
+// TestNamespacesAreMeasured: events count where the longest prefix says that they belong.
+func TestNamespacesAreMeasured(t *testing.T) {
+	r := newRig(t, rigOptions{namespaces: map[string]namespace.Options{
+		"jobs": {}, "jobs:eu": {Delivery: namespace.DeliverLatest, Flush: time.Second},
+	}})
+	c := r.connect("alice", nil)
+	for _, channel := range []string{"jobs:1", "jobs:eu:1", "else:1"} {
+		c.subscribe(channel, "")
+	}
+	r.publish("jobs:1", event(1))
+	r.publish("else:1", event(2))
+	c.expect("event")
+	c.expect("event")
+	r.publish("jobs:eu:1", `{"type":"x","subject":"job/1"}`)
+	c.expect("event")
+	for range 2 { // within the interval
+		r.publish("jobs:eu:1", `{"type":"x","subject":"job/1"}`)
+	}
+	require.EqualValues(t, 1, c.expect("event").Skipped)
+	want := map[string]gateway.NamespaceMeasures{
+		"jobs": {Heard: 1, Delivered: 1}, "*": {Heard: 1, Delivered: 1}, "jobs:eu": {Heard: 3, Delivered: 2, Skipped: 1},
+	}
+	r.eventually("all are written", func() bool { return maps.Equal(want, r.gateway.Measures().Namespaces) })
+	c.send(`{"type":"unsubscribe","channel":"jobs:eu:1"}`)
+	require.Equal(t, want, r.gateway.Measures().Namespaces, "what has been stays counted")
+}
+
+// TestPingsAreMeasured, from the ping until its pong; pongs that nobody asked for are not.
+func TestPingsAreMeasured(t *testing.T) {
+	r := newRig(t, rigOptions{change: func(o *gateway.Options) { o.Ping = time.Second }})
+	c := r.connect("alice", nil)
+	answered := func() (n uint64, sum float64) {
+		m := r.gateway.Measures()
+		for _, k := range m.Ping.Counts {
+			n += k
+		}
+		return n, m.Ping.Sum
+	}
+	c.send(`{"type":"pong"}`)
+	c.send(`{"type":"ping"}`)
+	c.expect("pong")
+	n, _ := answered()
+	require.Zero(t, n)
+	for i, pong := range []string{`{"type":"pong"}`, `[{ "type": "pong" }]`} {
+		for msg, err := []byte(nil), error(nil); !bytes.Contains(msg, []byte(`"ping"`)); {
+			_, msg, err = c.ws.Read(t.Context())
+			require.NoError(t, err)
+		}
+		c.send("%s", pong)
+		r.eventually("measured", func() bool { n, _ := answered(); return n == uint64(i)+1 })
+	}
+	_, sum := answered()
+	require.Positive(t, sum)
+	require.Less(t, sum, 2.0)
 }

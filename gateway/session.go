@@ -80,6 +80,9 @@ func (s *session) command(f *wire.ClientFrame) {
 	case wire.TypePing:
 		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
 	case wire.TypePong:
+		if w, ok := s.conn.out.(*webSocket); ok {
+			w.ponged(s.conn.lastRead.Load())
+		}
 	case wire.TypeSubscribe:
 		s.subscribe(f)
 	case wire.TypeUnsubscribe:

@@ -34,7 +34,8 @@ type subscription struct {
 type tap struct {
 	flusher *flusher
 	relay   *relay.Relay
-	flush   int64 // the namespace's flush interval, nanoseconds
+	flush   int64    // the namespace's flush interval, nanoseconds
+	passage *passage // the flusher's, of the namespace
 	stop    func()
 	queued  atomic.Bool // in flusher.taps
 

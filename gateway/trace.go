@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -89,6 +90,12 @@ func sampled(traceParent string) bool {
 	}
 }
 
+// traceID returns the trace of a traceparent, which is valid.
+func traceID(traceParent string) string {
+	const from = len("00-")
+	return strings.Clone(traceParent[from : from+32])
+}
+
 // withTraceParent returns an event with the attribute, the same bytes where it has no room or there is none
 // to set. The event has no such attribute.
 func withTraceParent(event []byte, value string) []byte {
@@ -122,7 +129,7 @@ func carryTrace(h http.Header, items []publishItem) {
 // whose context is sampled cost more than a look.
 func (g *Gateway) follow(channel string, e broker.Entry) {
 	parent := traceParent(e.Event)
-	if !sampled(parent) {
+	if !sampled(parent) || !events.ValidTraceParent(parent) {
 		return
 	}
 	d := Delivery{Channel: channel, TraceParent: parent, Cursor: e.Cursor, Heard: time.Now()}
@@ -134,6 +141,10 @@ func (g *Gateway) follow(channel string, e broker.Entry) {
 		}
 		if d.Written, d.Subscribers = time.Now(), int(subscribers.Load()); d.Subscribers > 0 {
 			g.options.Tracer.Delivered(d)
+			g.tally.lagged(Exemplar{
+				Value:   max(d.Written.Sub(time.UnixMicro(int64(d.Cursor.Stamp))), 0).Seconds(), //nolint:gosec // a stamp fits
+				TraceID: traceID(parent), At: d.Written,
+			})
 		}
 	}
 	for _, f := range g.flushers {

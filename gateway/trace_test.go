@@ -192,6 +192,11 @@ func TestTracing(t *testing.T) {
 		require.Equal(t, subscribers, d.Subscribers)
 		require.False(t, d.Written.Before(d.Heard))
 	}
+	one.eventually("an exemplar", func() bool { return len(one.gateway.Measures().Lag.Exemplars) > 0 })
+	require.Len(t, one.gateway.Measures().Lag.Exemplars, 1)
+	exemplar := one.gateway.Measures().Lag.Exemplars[0]
+	require.Equal(t, wanted[3:35], exemplar.TraceID)
+	require.Less(t, exemplar.Value, 60.0)
 	published, ended, _ := second.look()
 	require.Equal(t, []string{
 		"jobs:1 s/1 " + wanted, "jobs:1 s/1 " + wanted, "jobs:1  " + unwanted, "jobs:unread  " + wanted,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -20,6 +21,8 @@ type webSocket struct {
 	ws       *websocket.Conn
 	socket   *socket
 	nextPing int64 // owned by the flusher
+	// pinged is when the peer was pinged that has not answered yet, 0 for not; flusher clock.
+	pinged atomic.Int64
 }
 
 var _ outlet = (*webSocket)(nil)
@@ -125,6 +128,7 @@ func (w *webSocket) handle(msg []byte) {
 	quiet := now-c.lastRead.Swap(now) > busyGap
 	switch {
 	case bytes.Equal(msg, wire.PongFrame):
+		w.ponged(now)
 	case quiet || c.session.principal.Load() == nil:
 		done := make(chan struct{})
 		go func() {
@@ -188,7 +192,18 @@ func (w *webSocket) tick(f *flusher, silence int64) {
 	case silence > int64(ping) && f.pass > w.nextPing && c.deadline == 0:
 		// Spread, so that connections that were made together are not pinged together for ever.
 		w.nextPing = f.pass + int64(ping)/2 + rand.Int64N(int64(ping)/4)
+		w.pinged.CompareAndSwap(0, f.pass)
 		c.reply(func(b []byte) []byte { return append(b, wire.PingFrame...) })
+	}
+}
+
+// ponged measures how long the peer took to answer, if it was asked.
+func (w *webSocket) ponged(now int64) {
+	if w.pinged.Load() == 0 {
+		return
+	}
+	if at := w.pinged.Swap(0); at != 0 {
+		w.conn.gateway.tally.ponged(time.Duration(now - at))
 	}
 }
 

@@ -59,7 +59,7 @@ func (h *Hub) hold(channel string) (r *Relay, first bool) {
 	ns := h.options.Namespaces.For(channel)
 	r = &Relay{
 		hub: h, channel: channel, namespace: ns, latest: ns.Delivery == "latest",
-		refs: 1, ready: make(chan struct{}),
+		heard: h.heardLocked(ns), refs: 1, ready: make(chan struct{}),
 	}
 	h.relays.Store(channel, r)
 	return r, true

@@ -68,6 +68,7 @@ type Hub struct {
 	counters Counters
 	relays   sync.Map // channel → *Relay, for the path of deliveries
 	mu       sync.Mutex
+	heard    map[*namespace.Options]*atomic.Uint64 // guarded by mu
 	health   atomic.Pointer[broker.Health]
 	letters  chan broker.DeadLetter
 	reads    chan struct{} // a semaphore
@@ -100,7 +101,7 @@ func NewHub(b broker.Broker, o Options) *Hub {
 		o.ReadTimeout = 5 * time.Second
 	}
 	h := &Hub{
-		broker: b, options: o,
+		broker: b, options: o, heard: map[*namespace.Options]*atomic.Uint64{},
 		letters: make(chan broker.DeadLetter, 256),
 		reads:   make(chan struct{}, o.Reads),
 	}
@@ -167,8 +168,28 @@ func (h *Hub) read(ctx context.Context, channel string, r broker.ReadRequest) (b
 func (h *Hub) Deliver(channel string, e broker.Entry) {
 	h.counters.Delivered.Add(1)
 	if r, ok := h.relays.Load(channel); ok {
-		r.(*Relay).deliver(e) //nolint:forcetypeassert // only relays are stored
+		r.(*Relay).heard.Add(1) //nolint:forcetypeassert // only relays are stored
+		r.(*Relay).deliver(e)   //nolint:forcetypeassert // as above
 	}
+}
+
+// Heard returns how many entries of a namespace's channels the broker has told, of those that were open.
+func (h *Hub) Heard(o *namespace.Options) uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := h.heard[o]; n != nil {
+		return n.Load()
+	}
+	return 0
+}
+
+func (h *Hub) heardLocked(o *namespace.Options) *atomic.Uint64 {
+	n := h.heard[o]
+	if n == nil {
+		n = &atomic.Uint64{}
+		h.heard[o] = n
+	}
+	return n
 }
 
 // Signal implements broker.Sink.

@@ -22,7 +22,8 @@ type Relay struct {
 	hub       *Hub
 	channel   string
 	namespace *namespace.Options
-	latest    bool // the namespace conflates by subject
+	latest    bool           // the namespace conflates by subject
+	heard     *atomic.Uint64 // entries of the namespace
 
 	listeners atomic.Pointer[[]Listener] // copied on write under mu
 

@@ -50,6 +50,7 @@ const (
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: maxScrapes, Timeout: scrapeTimeout, ErrorHandling: promhttp.ContinueOnError,
+		EnableOpenMetrics: true, // which have exemplars
 	})
 }
 
@@ -77,6 +78,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	s.gauge(buildInfo, 1, o.Version, o.Gateway)
 	s.gauge(ready, truth(o.Ready))
 	s.gauge(draining, truth(o.Draining || reason == "draining"))
+	if c.sources.CertificateEnd != nil {
+		s.gauge(certificateEnd, float64(c.sources.CertificateEnd().Unix()))
+	}
 	c.connections(s, &o, &m)
 	c.delivery(s, &o, &m)
 	c.relays(s)
@@ -108,6 +112,7 @@ func (c *collector) connections(s scrape, o *inspect.Overview, m *gateway.Measur
 	for end, n := range m.Ends {
 		s.counter(disconnectsTotal, n, strconv.Itoa(end.Code), end.Reason)
 	}
+	s.histogram(pingRTT, &m.Ping)
 	s.gauge(subscriptions, float64(o.Subscriptions))
 	s.gauge(channels, float64(o.Channels))
 	n := c.sources.Gateway.Counters()
@@ -135,7 +140,13 @@ func (c *collector) delivery(s scrape, o *inspect.Overview, m *gateway.Measures)
 	s.counter(bytesTotal, m.BytesOut, "out")
 	s.counter(messagesTotal, o.Messages)
 	s.histogram(deliveryLag, &m.Lag)
+	s.histogram(fanoutDuration, &m.Fanout)
 	s.histogram(flushEvents, &m.Batch)
+	for name, n := range m.Namespaces {
+		s.counter(namespaceEvents, n.Heard, name, "heard")
+		s.counter(namespaceEvents, n.Delivered, name, "out")
+		s.counter(namespaceEvents, n.Skipped, name, "skipped")
+	}
 	s.gauge(readerLag, float64(m.Farthest))
 	s.counter(signalsLost, n.SignalsLost.Load())
 	s.counter(resumeTotal, m.Resumed, "resumed")

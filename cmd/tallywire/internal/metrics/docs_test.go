@@ -49,7 +49,7 @@ func table(t *testing.T) string {
 		}
 		var said []string
 		for _, label := range slices.Sorted(maps.Keys(labels)) {
-			if label == "version" || label == "gateway" {
+			if label == "version" || label == "gateway" || label == "channel_namespace" {
 				said = append(said, "`"+label+"`")
 				continue
 			}

@@ -39,6 +39,7 @@ func full(t *testing.T, g *gateway.Gateway) *metrics.Metrics {
 				Audits: 22, AuditsFailed: 23,
 			}
 		},
+		CertificateEnd: func() time.Time { return time.Unix(1_900_000_000, 0) },
 		Pool: func() *redis.PoolStats { return &redis.PoolStats{IdleConns: 24, TotalConns: 49, Timeouts: 26} },
 	})
 	require.NoError(t, err)
@@ -90,6 +91,7 @@ func TestMapping(t *testing.T) {
 		`tallywire_repairs_total{result="repaired"}`: 40, `tallywire_repairs_total{result="failed"}`: 41,
 		`tallywire_channels_repairing`: 45, `tallywire_drains_total{result="ended"}`: 46,
 		`tallywire_drains_total{result="undone"}`: 47, `tallywire_drains_total{result="forced"}`: 48,
+		`tallywire_tls_certificate_expiry_timestamp_seconds`: 1_900_000_000,
 		`tallywire_cuts_total`: 42, `tallywire_pages_total`: 43, `tallywire_dead_letters_lost_total`: 74,
 	} {
 		require.Contains(t, s, series)

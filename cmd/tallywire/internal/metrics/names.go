@@ -18,20 +18,23 @@ var (
 	connectionLimit    = desc("connection_limit", "Connections that the gateway takes, 0 for no limit.")
 	connectionsTotal   = desc("connections_total", "Connections that were asked for, by what became of that.", "transport", "result")
 	disconnectsTotal   = desc("disconnects_total", "WebSockets and event streams that have ended, by the gateway's close code (1006: without one) and reason.", "code", "reason")
+	pingRTT            = desc("ping_rtt_seconds", "Time from the ping to a silent WebSocket until its pong.")
 	commandSessions    = desc("command_sessions", "Sessions over HTTP that are kept between their commands.")
 	subscriptions      = desc("subscriptions", "Subscriptions that are served.")
 	channels           = desc("channels", "Channels that are open at this gateway.")
 	drainsTotal        = desc("drains_total", "Drains that were begun, and of them those that came to their end (nobody left, or the time over), were taken back by an operator (undone), or were cut short by another signal (forced).", "result")
 	drainedConnections = desc("drained_connections_total", "Connections that were told to move, and those of them that were closed since they had not in time.", "result")
 
-	eventsTotal   = desc("events_total", "Events published by clients (in), heard from the store (heard), written to connections (out), and accounted for without delivery (skipped).", "direction")
-	commandsTotal = desc("commands_total", "Frames that clients sent, by whether they were understood.", "result")
-	bytesTotal    = desc("bytes_total", "Bytes of messages and bodies.", "direction")
-	messagesTotal = desc("messages_total", "Messages written to connections.")
-	deliveryLag   = desc("delivery_lag_seconds", "Time from the publish (the store's clock) until the message with the event was handed to a connection, by this machine's clock: of the last event of each message. What is replayed does not count.")
-	flushEvents   = desc("flush_events", "Events of one channel in one message.")
-	readerLag     = desc("reader_lag_events", "Events that the reader which is farthest behind has still to get.")
-	signalsLost   = desc("signals_lost_total", "Signals that a slow reader missed.")
+	eventsTotal     = desc("events_total", "Events published by clients (in), heard from the store (heard), written to connections (out), and accounted for without delivery (skipped).", "direction")
+	commandsTotal   = desc("commands_total", "Frames that clients sent, by whether they were understood.", "result")
+	bytesTotal      = desc("bytes_total", "Bytes of messages and bodies.", "direction")
+	messagesTotal   = desc("messages_total", "Messages written to connections.")
+	deliveryLag     = desc("delivery_lag_seconds", "Time from the publish (the store's clock) until the message with the event was handed to a connection, by this machine's clock: of the last event of each message. What is replayed does not count.")
+	fanoutDuration  = desc("fanout_duration_seconds", "Time from when a round of deliveries begins until what is new has been handed to the last connection that is to have it.")
+	namespaceEvents = desc("namespace_events_total", "Events of the channels of a namespace, as it is configured (*: of all others): heard from the store, written to connections (out), and accounted for without delivery (skipped).", "channel_namespace", "direction")
+	flushEvents     = desc("flush_events", "Events of one channel in one message.")
+	readerLag       = desc("reader_lag_events", "Events that the reader which is farthest behind has still to get.")
+	signalsLost     = desc("signals_lost_total", "Signals that a slow reader missed.")
 
 	resumeTotal = desc("resume_total", "Subscriptions that brought a cursor, by whether they went on after it.", "result")
 	freshTotal  = desc("fresh_subscriptions_total", "Subscriptions that brought no cursor.")
@@ -52,6 +55,9 @@ var (
 	deadLetters = desc("dead_letters_total", "Events that this gateway put among the dead letters. Several gateways may put the same one there.", "reason")
 	deadLost    = desc("dead_letters_lost_total", "Events that should be among the dead letters, and could not be stored there.")
 )
+
+// What is told of a gateway that terminates TLS.
+var certificateEnd = desc("tls_certificate_expiry_timestamp_seconds", "When the certificate that clients are shown ends, in seconds since 1970.")
 
 // What is told where there is presence.
 var (
@@ -90,8 +96,11 @@ func all(s *Sources) []*prometheus.Desc {
 	out := []*prometheus.Desc{
 		buildInfo, ready, draining, connections, connectionLimit, connectionsTotal, disconnectsTotal, commandSessions,
 		subscriptions, channels, drainsTotal, drainedConnections, eventsTotal, commandsTotal, bytesTotal, messagesTotal,
-		deliveryLag, flushEvents, readerLag, signalsLost, resumeTotal, freshTotal, resetsTotal, repairsTotal,
+		deliveryLag, fanoutDuration, namespaceEvents, pingRTT, flushEvents, readerLag, signalsLost, resumeTotal, freshTotal, resetsTotal, repairsTotal,
 		repairing, cutsTotal, pagesTotal, slowBlocks, slowDrops, panics, probeAge, probeRoundTrip, deadLetters, deadLost,
+	}
+	if s.CertificateEnd != nil {
+		out = append(out, certificateEnd)
 	}
 	if s.Presence != nil {
 		out = append(out, members, reaps, presenceWaiting, presenceFailures, presenceLeases)

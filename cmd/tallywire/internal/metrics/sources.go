@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,6 +21,8 @@ type Sources struct {
 	Presence func() presence.Stats
 	Inbox    func() inbox.Stats
 	Dead     *Dead
+	// CertificateEnd is of the certificate that clients are shown.
+	CertificateEnd func() time.Time
 
 	// Broker, Pool and Redis are of a gateway with Redis.
 	Broker func() redisbroker.Stats

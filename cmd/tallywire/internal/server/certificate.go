@@ -76,6 +76,9 @@ func (c *certificate) take(pair *tls.Certificate, cert, key []byte) {
 		Str("issuer", pair.Leaf.Issuer.CommonName).Msg("certificate loaded")
 }
 
+// end is when the certificate that is served ends.
+func (c *certificate) end() time.Time { return c.current.Load().Leaf.NotAfter }
+
 func names(pair *tls.Certificate) []string {
 	out := pair.Leaf.DNSNames
 	for _, ip := range pair.Leaf.IPAddresses {

@@ -14,6 +14,9 @@ func (s *Server) newMetrics(dead *metrics.Dead) (*metrics.Metrics, error) {
 	if p, ok := s.store.presence.(interface{ Stats() presence.Stats }); ok {
 		sources.Presence = p.Stats
 	}
+	if s.certificate != nil {
+		sources.CertificateEnd = s.certificate.end
+	}
 	if s.inbox != nil {
 		sources.Inbox = s.inbox.Stats
 	}
