@@ -7,6 +7,9 @@ export interface Ask {
   readonly id: number;
   /** The cursor that was asked for. */
   readonly sent: Position | undefined;
+  /** Since when an answer is waited for; and that it has come, and waits for its turn. */
+  since?: number;
+  heard?: boolean;
 }
 
 /** One connection. */

@@ -26,6 +26,8 @@ export interface Connection {
   reconnect(): void;
   /** It is worth trying at once, and finding out at once whether the connection lives. */
   wake(): void;
+  /** Gives up the current one, which does not do what it should, for another. */
+  fail(error: TallywireError): void;
   /** What was received is handled: lets go of connections that owe nothing any more. */
   settled(): void;
   close(): void;
@@ -218,6 +220,11 @@ export function connection(
     wake() {
       if (cur) cur.link.probe();
       else if (state === 'running' && !next) now();
+    },
+    fail(error) {
+      if (!cur) return;
+      cur.link.close();
+      down(cur, error);
     },
     reconnect() {
       if (state === 'idle') return this.start();

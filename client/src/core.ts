@@ -107,6 +107,7 @@ export function assemble(s: Settings): Core {
     conns: () => conn.both(),
     lingerMs: s.lingerMs,
     present: (channel) => rest?.presence.stays.has(channel) ?? false,
+    asked: (c) => rest?.asked(c),
     changed,
     dropped: (channel) => rest?.presence.dropped(channel),
   });
@@ -130,6 +131,11 @@ export function assemble(s: Settings): Core {
           getStatus,
           onStatus,
           wake: () => conn.wake(),
+          fail: (error) => conn.fail(error),
+          ask(channel) {
+            const ch = subs.channels.get(channel);
+            if (ch) subs.ask(ch);
+          },
           doubt: () => current()?.link.probe(),
           left: (channel) => subs.release(channel),
           watch: (channel) => subs.watch(channel),

@@ -9,6 +9,7 @@ import { presence } from './presence/index.js';
 import { refresher } from './refresh.js';
 import type { Listeners } from './store.js';
 import type { TokenSource } from './types/index.js';
+import { watchdog } from './watchdog.js';
 
 /** What is not needed to connect and to deliver: it is loaded meanwhile. */
 export interface Later {
@@ -18,6 +19,8 @@ export interface Later {
   connected(): Promise<void>;
   /** A connection has become the current one. */
   attached(c: Conn): void;
+  /** Channels were asked for. */
+  asked(c: Conn): void;
   /** The gateway has said until when the connection's token is good. */
   expires(c: Conn): void;
   /** There is no connection any more. */
@@ -35,6 +38,10 @@ export interface LaterNeeds extends PresenceNeeds {
   readonly onStatus: Listeners;
   /** It is worth connecting at once. */
   wake(): void;
+  /** Asks for a channel again. */
+  ask(channel: string): void;
+  /** Gives up the current connection. */
+  fail(error: TallywireError): void;
   /** The connection may be gone. */
   doubt(): void;
 }
@@ -43,6 +50,7 @@ export function later(n: LaterNeeds): Later {
   const publishes = calls(n);
   const together = presence(n);
   const tokens = refresher(n);
+  const dog = watchdog({ ...n, degraded: () => n.getStatus().status === 'degraded' });
   const undo = onMoments(n.wake, n.doubt);
   return {
     calls: publishes,
@@ -63,19 +71,26 @@ export function later(n: LaterNeeds): Later {
       together.stays.attached();
       publishes.attached(c);
       tokens.watch(c);
+      dog.asked(c);
     },
+    asked: dog.asked,
     expires(c) {
       tokens.watch(c);
       together.stays.repeat(); // a stream that was opened again may be at another gateway
     },
     lost() {
       tokens.stop();
+      dog.stop();
       together.stays.lost();
     },
-    answer: (f) => publishes.answer(f) || together.answer(f),
+    answer(f) {
+      dog.answer(f);
+      return publishes.answer(f) || together.answer(f);
+    },
     close() {
       undo();
       tokens.stop();
+      dog.stop();
       publishes.close();
       together.stays.close();
     },

@@ -38,6 +38,8 @@ export interface SubscriptionsNeeds {
   backoff(failures: number): number;
   /** The session is present there: to unsubscribe would end that. */
   present(channel: string): boolean;
+  /** Channels were asked for. */
+  asked(c: Conn): void;
   changed(ch: Channel): void;
   dropped(channel: string): void;
 }
@@ -77,7 +79,9 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
       ch.presence = r.presence === true;
       c.asks.set(ch.name, { id, sent: r.cursor === undefined ? undefined : earliest(ch) });
     }
-    if (requests.length > 0) c.link.subscribe(id, requests);
+    if (requests.length === 0) return;
+    c.link.subscribe(id, requests);
+    n.asked(c);
   }
 
   /** Asks once for all that is asked for in one turn. */
