@@ -24,8 +24,11 @@ export interface Connection {
   both(): Conn[];
   start(): void;
   reconnect(): void;
-  /** It is worth trying at once, and finding out at once whether the connection lives. */
-  wake(): void;
+  /**
+   * It is worth trying at once, and finding out at once whether the connection lives; `anew`: by the best way, since what was
+   * found out about the network may be of another one.
+   */
+  wake(anew?: boolean): void;
   /** Gives up the current one, which does not do what it should, for another. */
   fail(error: TallywireError): void;
   /** What was received is handled: lets go of connections that owe nothing any more. */
@@ -217,9 +220,18 @@ export function connection(
       state = 'running';
       void open(level, false);
     },
-    wake() {
-      if (cur) cur.link.probe();
-      else if (state === 'running' && !next) now();
+    wake(anew) {
+      if (anew) {
+        failures = 0;
+        probeMs = PROBE_MS;
+      }
+      if (cur) {
+        cur.link.probe();
+        if (anew && level > 0 && !next) void open(0, true);
+      } else if (state === 'running' && (anew || !next)) {
+        if (anew) level = 0;
+        now();
+      }
     },
     fail(error) {
       if (!cur) return;

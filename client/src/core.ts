@@ -130,7 +130,7 @@ export function assemble(s: Settings): Core {
           thrown,
           getStatus,
           onStatus,
-          wake: () => conn.wake(),
+          wake: conn.wake,
           fail: (error) => conn.fail(error),
           ask(channel) {
             const ch = subs.channels.get(channel);

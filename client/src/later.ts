@@ -36,8 +36,8 @@ export interface LaterNeeds extends PresenceNeeds {
   readonly limit: number;
   report(error: TallywireError): void;
   readonly onStatus: Listeners;
-  /** It is worth connecting at once. */
-  wake(): void;
+  /** It is worth connecting at once, by the best way where `anew`. */
+  wake(anew: boolean): void;
   /** Asks for a channel again. */
   ask(channel: string): void;
   /** Gives up the current connection. */

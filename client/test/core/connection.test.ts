@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createClient } from '../../src/index.js';
 import { collect, numbered, rig, upTo } from './harness.js';
 
@@ -82,6 +82,90 @@ describe('reconnecting', () => {
     await run(10);
     expect(status().status).toBe('live');
     vi.unstubAllGlobals();
+  });
+});
+
+describe('the network comes back', () => {
+  /** A page that a test can take off the network, hide and show. */
+  function page() {
+    const target = new EventTarget();
+    const doc = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+    vi.stubGlobal('document', doc);
+    vi.stubGlobal('addEventListener', target.addEventListener.bind(target));
+    vi.stubGlobal('removeEventListener', target.removeEventListener.bind(target));
+    return {
+      tell: (type: 'online' | 'offline') => target.dispatchEvent(new Event(type)),
+      show(visibilityState: 'visible' | 'hidden') {
+        doc.visibilityState = visibilityState;
+        doc.dispatchEvent(new Event('visibilitychange'));
+      },
+    };
+  }
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  test('after it was away: the first attempt is a WebSocket', async () => {
+    const { tell } = page();
+    const { client, server, run, status } = rig();
+    await Promise.all([client.connect(), run()]);
+    tell('offline');
+    server.refuse();
+    server.cut();
+    // Every attempt fails, over all ways.
+    await run(130_000);
+    expect(status().status).toBe('reconnecting');
+    vi.spyOn(Math, 'random').mockReturnValue(0.999);
+    server.accept();
+    const seen = new Set<string | null>();
+    client.onStatus(() => seen.add(status().transport));
+    tell('online');
+    await run(10);
+    expect(status()).toMatchObject({ status: 'live', transport: 'websocket' });
+    expect([...seen].filter((t) => t !== null)).toEqual(['websocket']);
+  });
+
+  test('while an attempt by another way hangs: that is not waited for', async () => {
+    const { tell } = page();
+    const { client, server, run, until, status } = rig();
+    await Promise.all([client.connect(), run()]);
+    server.refuse('websocket');
+    server.cut();
+    server.freeze();
+    await run(25_000); // WebSockets are refused, and what follows hangs
+    server.accept();
+    server.thaw();
+    tell('online');
+    await until(() => status().status === 'live', 1_000);
+    expect(status().transport).toBe('websocket');
+  });
+
+  test.each(['online', 'shown'] as const)('or a page is %s after long, and there is a connection: a better way is looked for at once', async (moment) => {
+    const { tell, show } = page();
+    const { client, server, run, until, status } = rig();
+    server.refuse('websocket');
+    const got = collect(client, 'jobs:1');
+    await until(() => status().transport === 'sse');
+    server.publish('jobs:1', numbered(1));
+    await until(() => got.events.length === 1);
+    await run(100_000); // the look for a better way has become rare
+    server.accept();
+    if (moment === 'online') tell('online');
+    else {
+      show('hidden');
+      await run(1_000);
+      show('visible');
+      await run(1_000);
+      expect(status().transport).toBe('sse'); // that was short
+      show('hidden');
+      vi.setSystemTime(Date.now() + 600_000); // its timers stood still
+      show('visible');
+    }
+    await until(() => status().transport === 'websocket', 1_000);
+    server.publish('jobs:1', numbered(2));
+    await until(() => got.events.length === 2);
+    expect(got.numbers()).toEqual([1, 2]);
   });
 });
 
