@@ -38,7 +38,7 @@ export function App(): ReactNode {
         <SystemStatus />
         <div className="tools">
           <ChaosMenu />
-          <NotificationBell />
+          <NotificationBell jobs={jobs} choose={setChosen} />
           <Me />
         </div>
       </header>
@@ -52,7 +52,7 @@ export function App(): ReactNode {
         </div>
       )}
       <DeliveryBar />
-      <Toasts />
+      <Toasts jobs={jobs} choose={setChosen} />
     </div>
   );
 }

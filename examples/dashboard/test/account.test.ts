@@ -23,6 +23,7 @@ function fake(): Fake {
     subscribe(_channel: string, h: typeof handler, o?: SubscribeOptions) {
       handler = h;
       options = o;
+      return { getState: () => ({ head: '8-1' }) };
     },
   };
   return {
@@ -46,6 +47,17 @@ describe('the account of what was delivered', () => {
     expect(seen).toHaveLength(4);
     expect(account.read()).toMatchObject({ received: 4, skipped: 3, duplicates: 0, outOfOrder: 0, gaps: 0, resets: 0 });
     expect(account.read().channels['c']).toMatchObject({ firstCursor: '7-1', lastCursor: '13-1' });
+  });
+
+  it('leaves out of the rate what was there before', () => {
+    const [account, f] = [new Account(), fake()];
+    account.watch(f.client).subscribe('c', () => {});
+    for (const cursor of ['7-1', '8-1', '9-1', '10-1']) f.emit(cursor);
+    expect(account.events).toBe(2);
+    f.reset('3-2'); // another epoch
+    f.emit('3-2');
+    f.emit('4-2');
+    expect(account.events).toBe(3);
   });
 
   it('counts what is twice, what is missing, and what is out of order', () => {

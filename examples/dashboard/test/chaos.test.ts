@@ -120,4 +120,16 @@ describe('requests', () => {
     answers.mockResolvedValue(new Response('[]'));
     expect(await (await chaos.fetch('/v1/poll')).text()).toBe('[]');
   });
+
+  it('get through again once everything is mended', async () => {
+    const chaos = new Chaos();
+    answers.mockImplementation(async () => new Response('[]'));
+    chaos.pollOnly(true);
+    chaos.drop(20_000);
+    await expect(chaos.fetch('/v1/poll')).rejects.toThrow('the network is away');
+    chaos.heal();
+    expect(chaos.getTrouble()).toEqual({ onlyPolling: false, offlineUntil: null });
+    expect(await (await chaos.fetch('/v1/sse')).text()).toBe('[]');
+    expect(vi.getTimerCount()).toBe(0);
+  });
 });

@@ -11,7 +11,7 @@ const now = 1_000_000;
 
 describe('the badge', () => {
   it.each([
-    ['Live', status({}), null, true, 'WebSocket · 4 ms · gw-1'],
+    ['Live', status({}), null, true, 'WebSocket · gw-1 · 4 ms\u2007\u2007'],
     ['Live', status({ transport: 'sse', latencyMs: null }), null, true, 'event stream · gw-1'],
     ['Polling', status({ transport: 'poll' }), null, true, 'long polling'],
     ['Degraded', status({ status: 'degraded' }), null, true, 'events are late'],
@@ -35,8 +35,8 @@ describe('small things', () => {
     expect(caughtUp(undefined, '43-1')).toBe(false);
   });
   it('groups digits without making floats of them', () => {
-    expect(digits('-1234567890123456.78')).toBe('\u22121\u2009234\u2009567\u2009890\u2009123\u2009456.78');
+    expect(digits('-1234567890123456.78')).toBe('\u22121,234,567,890,123,456.78');
     expect([nothing('0.00'), nothing('-0'), nothing('0.01')]).toEqual([true, true, false]);
-    expect([duration(65_000), duration(-1)]).toEqual(['1:05', '0:00']);
+    expect([duration(65_000), duration(-1), duration(3_605_000)]).toEqual(['1:05', '0:00', '1:00:05']);
   });
 });

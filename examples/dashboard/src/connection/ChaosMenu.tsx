@@ -15,7 +15,7 @@ export function ChaosMenu(): ReactNode {
   const troubled = onlyPolling || offlineUntil !== null;
   return (
     <div className="popover-root" ref={root}>
-      <button className="button" type="button" aria-expanded={open} aria-haspopup="true" data-active={troubled} onClick={toggle}>
+      <button className="button" type="button" aria-expanded={open} data-active={troubled} onClick={toggle}>
         <Icon name="bolt" /> <span className="wide">Chaos</span>
         {offlineUntil !== null && <span className="count">{left} s</span>}
       </button>
@@ -50,6 +50,18 @@ export function ChaosMenu(): ReactNode {
               <span>WebSockets and streams are blocked, as in some offices</span>
             </span>
           </label>
+          {troubled && (
+            <button
+              type="button"
+              onClick={() => {
+                chaos.heal();
+                close();
+              }}
+            >
+              <strong>Mend everything</strong>
+              <span>and watch it find its way back</span>
+            </button>
+          )}
         </div>
       )}
     </div>

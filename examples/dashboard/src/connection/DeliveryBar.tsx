@@ -1,7 +1,9 @@
+import { useClient, useConnectionStatus } from '@tallywire/client/react';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
-import { integer } from '../ui/format';
+import { clock, integer } from '../ui/format';
 import { useNow } from '../ui/useNow';
 import type { DeliveryAccount } from './account';
+import { useLostAt } from './ConnectionBadge';
 import { account } from './realtime';
 
 /** The page's own count of what it was sent, and of what it was not. */
@@ -13,22 +15,57 @@ export function DeliveryBar(): ReactNode {
     <footer className="account">
       <button type="button" className="figures" onClick={() => setDetails(true)} aria-haspopup="dialog">
         <Figure name="Events" value={now.received} />
-        <Figure name="Conflated" value={now.skipped} />
+        <Figure name="Conflated" value={now.skipped} extra />
         <Figure name="Duplicates" value={now.duplicates} bad />
         <Figure name="Gaps" value={now.gaps + now.outOfOrder} bad />
         <Figure name="Resets" value={now.resets} bad />
         <Figure name="Reconnects" value={now.reconnects} />
-        {now.lastOutageMs !== null && <span className="figure">back after <b>{(now.lastOutageMs / 1_000).toFixed(1)} s</b></span>}
+        {now.lastOutageMs !== null && (
+          <span className="figure" data-extra>
+            back after <b>{(now.lastOutageMs / 1_000).toFixed(1)} s</b>
+          </span>
+        )}
       </button>
-      <p>Every event has a place in its channel. After a cut, the page asks for what follows the last one it has.</p>
+      <Standing />
       {details && <Details of={now} close={() => setDetails(false)} />}
     </footer>
   );
 }
 
-function Figure({ name, value, bad = false }: { name: string; value: number; bad?: boolean }): ReactNode {
+/** How long an outage lasts before the bar speaks of it: most are over sooner. */
+const SPEAKS_MS = 2_000;
+
+/** What the figures rest on: a connection, or what was there when it was lost. */
+function Standing(): ReactNode {
+  const client = useClient();
+  const retryAt = useConnectionStatus({ select: (s) => s.retryAt });
+  const lost = useLostAt();
+  const now = useNow();
+  if (lost === null || now - lost < SPEAKS_MS) {
+    return <p>Every event has a place in its channel. After a cut, the page asks for what follows the last one it has.</p>;
+  }
+  const left = retryAt === null ? 0 : Math.ceil((retryAt - now) / 1_000);
   return (
-    <span className="figure" data-bad={bad && value > 0}>
+    <p className="outage">
+      What you see is as of <b>{clock(lost)}</b>.{' '}
+      <button type="button" className="link" onClick={() => client.reconnect()}>
+        {left > 0 ? 'Try now' : 'Trying …'}
+      </button>
+    </p>
+  );
+}
+
+interface FigureProps {
+  name: string;
+  value: number;
+  bad?: boolean;
+  /** Left out where there is little room. */
+  extra?: boolean;
+}
+
+function Figure({ name, value, bad = false, extra = false }: FigureProps): ReactNode {
+  return (
+    <span className="figure" data-bad={bad && value > 0} data-extra={extra || undefined}>
       {name} <b>{integer(value)}</b>
     </span>
   );

@@ -77,7 +77,7 @@ export class Account {
   readonly #transports: string[] = [];
   #events = 0;
 
-  /** Events so far, counted once for each handler; for rates. */
+  /** Events so far that were not in the channel before it was subscribed to, counted once for each handler; for rates. */
   get events(): number {
     return this.#events;
   }
@@ -104,17 +104,21 @@ export class Account {
         this.#subscribers.set(channel, list);
         list.push(subscriber);
         const by = handler as Readonly<Record<string, EventHandler | undefined>>;
+        let past: string | undefined; // the head when it was subscribed to
         const take = (event: ChannelEvent): unknown => {
-          this.#events++;
+          past ??= subscription.getState().head;
+          if (offset(event.cursor) > offset(past)) this.#events++;
           subscriber.take(event);
           if (typeof handler === 'function') return handler(event);
           return (Object.hasOwn(by, event.type) ? by[event.type] : by['*'])?.(event);
         };
         const reset = (r: Reset): void => {
           subscriber.reset(r);
+          past = r.head;
           options?.onReset?.(r);
         };
-        return client.subscribe(channel, take, { ...options, onReset: reset });
+        const subscription = client.subscribe(channel, take, { ...options, onReset: reset });
+        return subscription;
       },
     };
   }

@@ -45,6 +45,12 @@ export class Chaos {
     if (on) for (const one of [...this.#open]) if (one.long) one.end();
   }
 
+  /** Ends every trouble. */
+  heal(): void {
+    clearTimeout(this.#timer);
+    this.#set({ onlyPolling: false, offlineUntil: null });
+  }
+
   /** For `ClientOptions.fetch`. */
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     const path = new URL(input instanceof Request ? input.url : String(input), location.href).pathname;

@@ -20,8 +20,9 @@ export const refused = (error: TallywireError | null): boolean => error !== null
 
 /** Says what is so, and no more than that. `since` is when the last connection was lost. */
 export function say(s: ConnectionStatus, since: number | null, online: boolean, now: number): Said {
-  const latency = s.latencyMs === null ? '' : ` · ${Math.round(s.latencyMs)} ms`;
-  const via = s.transport === null ? '' : `${TRANSPORT[s.transport]}${latency}`;
+  // Figure spaces: what follows stays where it is when the latency gains a digit.
+  const latency = s.latencyMs === null ? null : `${Math.round(s.latencyMs)} ms`.padEnd(6, '\u2007');
+  const via = s.transport === null ? '' : TRANSPORT[s.transport];
   const asOf = since === null ? '' : `figures as of ${new Date(since).toLocaleTimeString('en-GB')}`;
   const left = s.retryAt === null ? 0 : Math.ceil((s.retryAt - now) / 1_000);
   const next = left > 0 ? `next attempt in ${left} s` : 'trying now';
@@ -29,7 +30,7 @@ export function say(s: ConnectionStatus, since: number | null, online: boolean, 
   switch (s.status) {
     case 'live':
       if (s.transport === 'poll') return { tone: 'info', title: 'Polling', detail: `${via} · nothing is lost, some is later` };
-      return { tone: 'good', title: 'Live', detail: s.gateway === null ? via : `${via} · ${s.gateway}` };
+      return { tone: 'good', title: 'Live', detail: [via, s.gateway, latency].filter((part) => part !== null).join(' · ') };
     case 'degraded':
       return { tone: 'warn', title: 'Degraded', detail: 'events are late, none is lost' };
     case 'reconnecting':

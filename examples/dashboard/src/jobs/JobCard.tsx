@@ -1,13 +1,14 @@
 import { useConnectionStatus, useJobProgress, type JobProgress } from '@tallywire/client/react';
-import { memo, type ReactNode } from 'react';
-import { duration, integer, plural } from '../ui/format';
+import { memo, useEffect, useState, type ReactNode } from 'react';
+import { duration, integer, percent, plural } from '../ui/format';
 import { useNow } from '../ui/useNow';
 
-type Kind = 'running' | 'stalled' | 'paused' | 'retrying' | 'completed' | 'failed' | 'unknown';
+type Kind = 'running' | 'stalled' | 'paused' | 'retrying' | 'completed' | 'failed' | 'stopped' | 'unknown';
 
 const PHASE: Readonly<Record<string, string>> = { load: 'Reading', match: 'Matching' };
 
 function kindOf(job: JobProgress, connected: boolean): Kind {
+  if (job.state === 'failed' && job.failed?.error.code === 'cancelled') return 'stopped'; // as somebody wanted
   if (job.state !== 'running') return job.state;
   if (!connected) return 'paused';
   return job.stalled ? 'stalled' : 'running';
@@ -28,6 +29,8 @@ function labelOf(kind: Kind, job: JobProgress): string {
       return 'Completed';
     case 'failed':
       return 'Failed';
+    case 'stopped':
+      return 'Stopped';
     default:
       return 'Waiting';
   }
@@ -38,8 +41,8 @@ function factsOf(kind: Kind, job: JobProgress): string[] {
   const facts: string[] = [];
   const total = p?.total ?? job.started?.total;
   if (kind === 'completed') {
-    if (completed?.match_rate !== undefined) facts.push(`${completed.match_rate.toFixed(1)} % matched`);
-    if (completed?.duration_ms !== undefined) facts.push(`took ${duration(completed.duration_ms)}`);
+    if (completed?.match_rate !== undefined) facts.push(`${percent(completed.match_rate)} matched`);
+    if (completed?.duration_ms !== undefined) facts.push(`in ${duration(completed.duration_ms)}`);
     if (completed?.exceptions) facts.push(plural(completed.exceptions, 'exception'));
     return facts;
   }
@@ -56,30 +59,56 @@ interface Props {
   choose(job: string): void;
 }
 
+/** How long a job may keep its name to itself before its id is shown in its place. */
+const NAMELESS_MS = 3_000;
+
+/** What to call a job; null while that is likely to come: the first event of a job names it. */
+function useName(id: string, job: JobProgress): string | null {
+  const [late, setLate] = useState(false);
+  const nameless = job.started === undefined && job.state === 'unknown';
+  useEffect(() => {
+    if (!nameless) return;
+    const timer = setTimeout(() => setLate(true), NAMELESS_MS);
+    return () => clearTimeout(timer);
+  }, [nameless]);
+  return job.started?.name ?? (nameless && !late ? null : id);
+}
+
 /** One job. It renders for what that job says, and for nothing else. */
 export const JobCard = memo(function JobCard({ id, chosen, choose }: Props): ReactNode {
   const job = useJobProgress(id, { stalledAfterMs: 5_000 });
   const connected = useConnectionStatus({ select: (s) => s.status === 'live' || s.status === 'degraded' });
   const kind = kindOf(job, connected);
-  const percent = job.percent ?? 0;
-  const name = job.started?.name ?? id;
+  const name = useName(id, job);
+  const facts = factsOf(kind, job);
+  const done = job.percent ?? 0;
   return (
     <li>
       <button type="button" className="job" data-kind={kind} data-job={id} aria-pressed={chosen} onClick={() => choose(id)}>
+        {name === null ? (
+          <span className="job-name skeleton" />
+        ) : (
+          <span className="job-name" title={name}>
+            {name}
+          </span>
+        )}
         <span className="job-head">
-          <span className="job-name">{name}</span>
+          <span className="job-id">
+            {id}
+            {job.attempt > 1 && <span> · attempt {job.attempt}</span>}
+          </span>
           <span className="chip" data-kind={kind}>
             {labelOf(kind, job)}
           </span>
         </span>
         <span className="meter">
-          <span className="track" role="progressbar" aria-label={`Progress of ${name}`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(percent)}>
-            <span className="fill" style={{ transform: `scaleX(${percent / 100})` }} />
+          <span className="track" role="progressbar" aria-label={`Progress of ${name ?? id}`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(done)}>
+            <span className="fill" style={{ transform: `scaleX(${done / 100})` }} />
           </span>
-          <span className="percent">{percent.toFixed(percent < 100 ? 1 : 0)} %</span>
+          <span className="percent">{percent(done, done < 100 ? 1 : 0)}</span>
         </span>
-        <span className="facts">
-          {[id, ...(job.attempt > 1 ? [`attempt ${job.attempt}`] : []), ...factsOf(kind, job)].map((fact) => (
+        <span className="facts" title={facts.join(' · ')}>
+          {facts.map((fact) => (
             <span key={fact}>{fact}</span>
           ))}
         </span>
@@ -91,6 +120,7 @@ export const JobCard = memo(function JobCard({ id, chosen, choose }: Props): Rea
 
 function Note({ kind, job }: { kind: Kind; job: JobProgress }): ReactNode {
   if (kind === 'stalled') return <span className="note warn">Nothing heard of it for a while. {job.progress?.message}</span>;
+  if (kind === 'stopped') return <span className="note">{job.failed?.error.message}</span>;
   if (kind === 'failed') return <span className="note bad">{job.failed?.error.message}</span>;
   if (kind !== 'retrying') return null;
   return (

@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { Icon } from '../ui/Icon';
 import { JobCard } from './JobCard';
 
@@ -11,10 +11,18 @@ interface Props {
 }
 
 export function JobList({ jobs, known, refused, chosen, choose }: Props): ReactNode {
+  const list = useRef<HTMLUListElement>(null);
+  // Where the cards lie side by side, the chosen one is in view however many come before it; the page itself does not scroll.
+  useEffect(() => {
+    const [strip, card] = [list.current, list.current?.querySelector<HTMLElement>('[aria-pressed="true"]')];
+    if (!strip || !card || strip.scrollWidth <= strip.clientWidth) return;
+    const away = card.getBoundingClientRect().left - strip.getBoundingClientRect().left;
+    strip.scrollLeft += away - (strip.clientWidth - card.offsetWidth) / 2;
+  }, [chosen, jobs]);
   return (
     <section className="jobs" aria-labelledby="jobs-title">
       <h2 id="jobs-title">Jobs</h2>
-      <ul>
+      <ul ref={list}>
         {jobs.map((job) => (
           <JobCard key={job} id={job} chosen={job === chosen} choose={choose} />
         ))}

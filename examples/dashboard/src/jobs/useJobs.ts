@@ -5,6 +5,9 @@ import { caughtUp } from '../ui/cursor';
 const MOST = 6;
 const JOB = /^job\/([A-Za-z0-9_.-]+)$/;
 
+/** The job that an event is about. */
+export const jobOf = (subject: string | undefined): string | undefined => JOB.exec(subject ?? '')?.[1];
+
 export interface Jobs {
   /** The newest first. */
   readonly jobs: readonly string[];
@@ -20,7 +23,7 @@ export function useJobs(): Jobs {
     from: '0',
     on: {
       'notification.raised': ({ subject }) => {
-        const id = JOB.exec(subject ?? '')?.[1];
+        const id = jobOf(subject);
         if (id !== undefined) setJobs((now) => (now.includes(id) ? now : [id, ...now].slice(0, MOST)));
       },
     },

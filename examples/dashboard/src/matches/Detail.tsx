@@ -2,9 +2,9 @@ import { useConnectionStatus } from '@tallywire/client/react';
 import { useEffect, type ReactNode } from 'react';
 import { Avatar } from '../people/Avatar';
 import type { People } from '../people/people';
-import { clock, digits, nothing } from '../ui/format';
+import { clock, digits, nothing, percent } from '../ui/format';
 import { Icon } from '../ui/Icon';
-import { STATUS, type Match, type Step } from './match';
+import { STATUS, type Match, type MatchStatus, type Step } from './match';
 import { useDecision } from './useDecision';
 
 interface Props {
@@ -61,7 +61,7 @@ export function Detail({ match, channel, people, close }: Props): ReactNode {
           </div>
           <div>
             <dt>Confidence</dt>
-            <dd>{Math.round((data.confidence ?? 0) * 100)} %</dd>
+            <dd>{percent(100 * (data.confidence ?? 0), 0)}</dd>
           </div>
           <div>
             <dt>Rule</dt>
@@ -70,7 +70,7 @@ export function Detail({ match, channel, people, close }: Props): ReactNode {
         </dl>
         {data.note !== undefined && <p className="quote">{data.note}</p>}
         <Decide match={match} channel={channel} />
-        <History steps={match.steps} />
+        <History steps={match.steps} said={data.note} />
       </div>
     </aside>
   );
@@ -92,42 +92,52 @@ function Side({ name, ids, amount }: { name: string; ids: readonly string[]; amo
   );
 }
 
+const WAYS: readonly { to: MatchStatus; name: string }[] = [
+  { to: 'confirmed', name: 'Confirm' },
+  { to: 'disputed', name: 'Dispute' },
+  { to: 'rejected', name: 'Reject' },
+];
+
 function Decide({ match, channel }: { match: Match; channel: string }): ReactNode {
   const { decide, pending, failed } = useDecision(match, channel);
   const { status } = match.data;
   return (
     <div className="decide">
       <div className="buttons" role="group" aria-label="Decide">
-        <button type="button" className="button primary" disabled={pending !== null || status === 'confirmed'} onClick={() => decide('confirmed')}>
-          <Icon name="check" size={16} /> Confirm
-        </button>
-        <button type="button" className="button" disabled={pending !== null || status === 'disputed'} onClick={() => decide('disputed')}>
-          Dispute
-        </button>
-        <button type="button" className="button" disabled={pending !== null || status === 'rejected'} onClick={() => decide('rejected')}>
-          Reject
-        </button>
+        {WAYS.map(({ to, name }) => (
+          <button
+            key={to}
+            type="button"
+            className={to === 'confirmed' && status !== to ? 'button primary' : 'button'}
+            data-done={status === to}
+            disabled={pending !== null || status === to}
+            onClick={() => decide(to)}
+          >
+            {(to === 'confirmed' || status === to) && <Icon name="check" size={16} />} {status === to ? STATUS[to] : name}
+          </button>
+        ))}
       </div>
-      <p className="said" role="status">
+      <p className="said" role="status" data-bad={failed !== null}>
         {pending === 'waiting' && 'Kept here until there is a connection, then sent once.'}
         {pending === 'sending' && 'Being sent …'}
-        {failed !== null && `Not done: ${failed}`}
+        {pending === null && (failed === null ? 'Everybody here sees a decision at once.' : `Not done: ${failed}`)}
       </p>
     </div>
   );
 }
 
-function History({ steps }: { steps: readonly Step[] }): ReactNode {
+/** What happened, the newest first. `said` stands above already. */
+function History({ steps, said }: { steps: readonly Step[]; said: string | undefined }): ReactNode {
   return (
     <section aria-label="History">
       <h3>History</h3>
       <ol className="history">
-        {[...steps].reverse().map((s) => (
+        {[...steps].reverse().map((s, n) => (
           <li key={s.cursor} data-person={s.person}>
             <p>
               <strong>{s.what}</strong> by {s.who}
             </p>
-            {s.note !== undefined && <p className="sub">{s.note}</p>}
+            {s.note !== undefined && (n > 0 || s.note !== said) && <p className="sub">{s.note}</p>}
             <time dateTime={s.time}>{clock(s.time)}</time>
           </li>
         ))}

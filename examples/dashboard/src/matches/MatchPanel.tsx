@@ -1,4 +1,4 @@
-import { useDeferredValue, useState, type Dispatch, type ReactNode, type SetStateAction } from 'react';
+import { useDeferredValue, useRef, useState, type Dispatch, type ReactNode, type SetStateAction } from 'react';
 import { Avatar } from '../people/Avatar';
 import type { People } from '../people/people';
 import { useConnectionStatus } from '@tallywire/client/react';
@@ -30,6 +30,16 @@ export function MatchPanel({ job, waiting, view, people, open, setOpen }: Props)
   const [held, setHeld] = useState(false);
   const wanted = useDeferredValue(text);
   const order = useOrder(view, job ?? '', filter, wanted, held || open !== null);
+  const rows = useRef<HTMLDivElement>(null);
+  /** Opens a match wherever it is: what hides it is taken away. */
+  const show = (id: string): void => {
+    if (!order.ids.includes(id)) {
+      setFilter('all');
+      setText('');
+      order.refresh();
+    }
+    setOpen(id);
+  };
   const count = (f: Filter): number => (f === 'all' ? view.rows.size : view.counts[f]);
   return (
     <section className="panel matches" aria-labelledby="matches-title">
@@ -37,7 +47,7 @@ export function MatchPanel({ job, waiting, view, people, open, setOpen }: Props)
         <h2 id="matches-title">
           Matches {job !== null && <span className="of">{job}</span>}
         </h2>
-        <Faces people={people} rows={view.rows} show={setOpen} />
+        <Faces people={people} rows={view.rows} show={show} />
         <div className="filters" role="group" aria-label="Show">
           {FILTERS.filter((f) => ALWAYS.includes(f) || f === filter || count(f) > 0).map((f) => (
             <button key={f} type="button" aria-pressed={f === filter} onClick={() => setFilter(f)}>
@@ -53,13 +63,20 @@ export function MatchPanel({ job, waiting, view, people, open, setOpen }: Props)
       </div>
       {view.incomplete && <p className="banner">Older matches of this job are no longer retained; the list is not complete.</p>}
       {order.ids.length > 0 ? (
-        <MatchRows ids={order.ids} rows={view.rows} people={people} open={open} setOpen={setOpen} setHeld={setHeld} />
+        <MatchRows box={rows} ids={order.ids} rows={view.rows} people={people} open={open} setOpen={setOpen} setHeld={setHeld} />
       ) : (
         <Nothing loading={job === null ? waiting : !view.loaded} view={view} filtered={filter !== 'all' || text !== ''} />
       )}
       {order.waiting > 0 && (
-        <button type="button" className="waiting" onClick={order.refresh}>
-          <Icon name="up" size={16} /> {plural(order.waiting, 'change')}
+        <button
+          type="button"
+          className="waiting"
+          onClick={() => {
+            order.refresh();
+            if (rows.current) rows.current.scrollTop = 0; // the newest are there
+          }}
+        >
+          <Icon name="up" size={16} /> <span className="hidden">Show</span> {plural(order.waiting, 'change')}
         </button>
       )}
     </section>

@@ -1,12 +1,13 @@
 import { memo, useEffect, useRef, type ReactNode } from 'react';
 import { Avatar } from '../people/Avatar';
 import type { Person } from '../people/people';
-import { digits, nothing } from '../ui/format';
+import { digits, nothing, percent } from '../ui/format';
 import { STATUS, type Match } from './match';
 
 /** How long a change shows, and how long a match that is new, of which there may be dozens a second. */
 const LIT_MS = 1_800;
 const NEW_MS = 700;
+const MOST_FACES = 3;
 
 interface Props {
   match: Match;
@@ -46,7 +47,8 @@ function useLight(match: Match): (row: HTMLDivElement | null) => void {
 export const MatchRow = memo(function MatchRow({ match, index, top, height, current, open, viewers, choose }: Props): ReactNode {
   const { data } = match;
   const light = useLight(match);
-  const percent = Math.round((data.confidence ?? 0) * 100);
+  const sure = Math.round((data.confidence ?? 0) * 100);
+  const by = data.author?.kind === 'user' ? (data.author.name ?? data.author.id) : undefined;
   const even = !data.difference || nothing(data.difference.amount);
   return (
     <div
@@ -84,16 +86,17 @@ export const MatchRow = memo(function MatchRow({ match, index, top, height, curr
       <span role="gridcell" data-column="Confidence">
         <span className="confidence">
           <span className="track" aria-hidden="true">
-            <span className="fill" style={{ transform: `scaleX(${percent / 100})` }} />
+            <span className="fill" style={{ transform: `scaleX(${sure / 100})` }} />
           </span>
-          {percent} %
+          {percent(sure, 0)}
         </span>
       </span>
-      <span role="gridcell" data-column="Rule">
-        {data.author?.kind === 'user' ? <b>{data.author.name ?? data.author.id}</b> : (data.rule_id ?? '')}
+      <span role="gridcell" data-column="Rule" title={by ?? data.rule_id}>
+        {by === undefined ? data.rule_id : <b>{by}</b>}
       </span>
       <span role="gridcell" data-column="Who" className="viewers">
-        {viewers?.slice(0, 3).map((p) => <Avatar key={p.user} user={p.user} name={p.name} away={p.state === 'grace'} size="small" />)}
+        {viewers?.slice(0, MOST_FACES).map((p) => <Avatar key={p.user} user={p.user} name={p.name} away={p.state === 'grace'} size="small" />)}
+        {viewers !== undefined && viewers.length > MOST_FACES && <span className="more">+{viewers.length - MOST_FACES}</span>}
       </span>
     </div>
   );

@@ -8,13 +8,16 @@ import {
   type Dispatch,
   type KeyboardEvent,
   type ReactNode,
+  type RefObject,
   type SetStateAction,
 } from 'react';
 import type { People } from '../people/people';
 import { MatchRow } from './MatchRow';
 import type { Match } from './match';
+import { reveal } from './reveal';
 
-const narrow = matchMedia('(max-width: 720px)');
+/** Where rows have two lines: the table is then at most 520 px wide, as in matches.css. */
+const narrow = matchMedia('(max-width: 546px)');
 
 function listenNarrow(listener: () => void): () => void {
   narrow.addEventListener('change', listener);
@@ -22,6 +25,8 @@ function listenNarrow(listener: () => void): () => void {
 }
 
 interface Props {
+  /** What scrolls. */
+  box: RefObject<HTMLDivElement | null>;
   ids: readonly string[];
   rows: ReadonlyMap<string, Match>;
   people: People;
@@ -31,11 +36,19 @@ interface Props {
   setHeld(held: boolean): void;
 }
 
-const COLUMNS = ['Status', 'Bank ↔ ledger', 'Amount', 'Difference', 'Confidence', 'Rule', 'Who'] as const;
+const COLUMNS = ['Status', 'Lines', 'Amount', 'Difference', 'Confidence', 'Rule', 'Who'] as const;
+
+const HEADS: Readonly<Partial<Record<(typeof COLUMNS)[number], { full: string; short?: string }>>> = {
+  Lines: { full: 'Bank ↔ ledger' },
+  Difference: { full: 'Difference', short: 'Diff.' },
+  Confidence: { full: 'Confidence', short: 'Conf.' },
+};
+
+/** Of the end of the box, where the button with what waits floats. */
+const FLOATS_PX = 56;
 
 /** The rows that fit on the screen, of thousands. One of them can be reached by Tab, the others by arrow keys. */
-export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props): ReactNode {
-  const box = useRef<HTMLDivElement>(null);
+export function MatchRows({ box, ids, rows, people, open, setOpen, setHeld }: Props): ReactNode {
   const slim = useSyncExternalStore(listenNarrow, () => narrow.matches);
   const height = slim ? 68 : 44;
   const [current, setCurrent] = useState<string | null>(null);
@@ -47,15 +60,29 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
     overscan: 8,
   });
   const at = Math.max(0, ids.indexOf(current ?? ''));
+  const items = list.getVirtualItems();
 
-  // What was opened elsewhere comes into view.
+  const show = (index: number): void => {
+    const element = box.current;
+    if (!element) return;
+    const head = element.querySelector<HTMLElement>('.head')?.offsetHeight ?? 0;
+    const covered = { top: head, bottom: FLOATS_PX };
+    element.scrollTop = reveal({ top: head + index * height, height }, { scroll: element.scrollTop, height: element.clientHeight, covered });
+  };
+
+  // What is opened comes into view, once it is among the rows.
+  const sought = useRef<string | null>(null);
   useEffect(() => {
-    const index = ids.indexOf(open ?? '');
-    if (index < 0) return;
-    setCurrent(open);
-    list.scrollToIndex(index, { align: 'auto' });
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- only when another is opened
+    sought.current = open;
   }, [open]);
+  useEffect(() => {
+    const index = open === null || sought.current !== open ? -1 : ids.indexOf(open);
+    if (index < 0) return;
+    sought.current = null;
+    setCurrent(open);
+    show(index);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- only when another is opened
+  }, [open, ids]);
 
   const choose = useCallback(
     (id: string): void => {
@@ -78,7 +105,7 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
       const to = ids[next] ?? null;
       setCurrent(to);
       if (open !== null) setOpen(to);
-      list.scrollToIndex(next);
+      show(next);
     }
     e.preventDefault();
   };
@@ -93,24 +120,33 @@ export function MatchRows({ ids, rows, people, open, setOpen, setHeld }: Props):
       aria-label="Matches"
       aria-rowcount={ids.length + 1}
       aria-colcount={COLUMNS.length}
-      aria-activedescendant={current === null ? undefined : `row-${current}`}
+      aria-activedescendant={items.some((item) => ids[item.index] === current) ? `row-${current}` : undefined}
       tabIndex={0}
       onKeyDown={move}
       onScroll={hold}
       onPointerEnter={hold}
       onPointerLeave={() => setTimeout(hold)}
-      onFocus={hold}
+      onFocus={() => {
+        hold();
+        // Who comes by keyboard sees where the arrow keys begin.
+        const first = items.find((item) => item.end > (box.current?.scrollTop ?? 0));
+        if (current === null && first && box.current?.matches(':focus-visible')) setCurrent(ids[first.index] ?? null);
+      }}
       onBlur={() => setTimeout(hold)}
     >
       <div className="row head" role="row" aria-rowindex={1}>
-        {COLUMNS.map((c) => (
-          <span key={c} role="columnheader" data-column={c}>
-            {c}
-          </span>
-        ))}
+        {COLUMNS.map((c) => {
+          const { full = c, short } = HEADS[c] ?? {};
+          return (
+            <span key={c} role="columnheader" data-column={c} aria-label={full} title={short && full}>
+              <span className="full">{full}</span>
+              <span className="short">{short ?? full}</span>
+            </span>
+          );
+        })}
       </div>
       <div className="space" style={{ height: list.getTotalSize() }} role="presentation">
-        {list.getVirtualItems().map((item) => {
+        {items.map((item) => {
           const id = ids[item.index];
           const match = id === undefined ? undefined : rows.get(id);
           if (!match) return null;

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import type { Counts } from '../matches/table';
-import { digits, integer } from '../ui/format';
+import { digits, integer, percent } from '../ui/format';
 import type { Line } from './series';
 import { Spark } from './Spark';
 import { useMetrics } from './useMetrics';
@@ -10,10 +10,10 @@ export function MetricStrip({ job, counts }: { job: string | null; counts: Count
   const { now, lines, events, amounts } = useMetrics(job);
   return (
     <section className="metrics" aria-label="Figures">
-      <Tile name="Lines matched" value={now && `${now.matched.toFixed(1)} %`} line={lines.matched} max={100} />
+      <Tile name="Lines matched" value={now && percent(now.matched)} line={lines.matched} max={100} />
       <Tile name="Speed" value={now && integer(now.speed)} unit="lines/s" line={lines.speed} />
       <Tile name="Lines open" value={now && integer(now.open)} line={lines.open} />
-      <Tile name="Events on this page" value={integer(events)} unit="/s" line={lines.events} />
+      <Tile name="Events on this page" value={events === null ? undefined : integer(events)} unit="/s" line={lines.events} />
       <div className="tile amounts">
         <h3>Matched amount</h3>
         {amounts.length === 0 ? (

@@ -2,7 +2,8 @@ import { useEffect, useRef, type ReactNode } from 'react';
 import uPlot from 'uplot';
 import type { Line } from './series';
 
-const HEIGHT = 44;
+/** Below this a line says nothing. */
+const LEAST = { width: 40, height: 28 };
 
 interface Props {
   line: Line;
@@ -24,7 +25,10 @@ export function Spark({ line, max }: Props): ReactNode {
   useEffect(() => {
     const [element, colour] = [box.current, ink.current];
     if (!element || !colour) return;
-    const size = (): { width: number; height: number } => ({ width: Math.max(40, element.clientWidth), height: HEIGHT });
+    const size = (): { width: number; height: number } => ({
+      width: Math.max(LEAST.width, element.clientWidth),
+      height: Math.max(LEAST.height, element.clientHeight),
+    });
     const made = new uPlot(
       {
         ...size(),

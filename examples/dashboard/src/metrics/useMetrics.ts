@@ -15,8 +15,8 @@ export interface Metrics {
   /** The job as it stands; undefined until it has matched something. */
   readonly now: Sample | undefined;
   readonly lines: Readonly<Record<keyof Sample | 'events', Line>>;
-  /** Events that came to this page in the last second. */
-  readonly events: number;
+  /** Events that came to this page in the last second; null until one has passed. */
+  readonly events: number | null;
   readonly amounts: readonly Money[];
 }
 
@@ -43,10 +43,10 @@ export function useMetrics(job: string | null): Metrics {
   );
 }
 
-/** How many events a second come to this page. What is replayed at the beginning is not counted: it is the past. */
-function useEventRate(second: number): { now: number; line: Line } {
+/** How many events a second come to this page, without what channels had before. */
+function useEventRate(second: number): { now: number | null; line: Line } {
   const recent = useRef(new Recent(SECONDS));
-  const [rate, setRate] = useState<{ now: number; line: Line }>(() => ({ now: 0, line: recent.current.line() }));
+  const [rate, setRate] = useState<{ now: number | null; line: Line }>(() => ({ now: null, line: recent.current.line() }));
   const seen = useRef<number | null>(null);
   const samples = useRef(0);
   useEffect(() => {

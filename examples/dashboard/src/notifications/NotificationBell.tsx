@@ -5,10 +5,11 @@ import { Icon } from '../ui/Icon';
 import { useNow } from '../ui/useNow';
 import { usePopover } from '../ui/usePopover';
 import { SEVERITY } from './severity';
+import { Title, type Leads } from './Title';
 
 /** The bell shows how many are unread; it renders for that number alone. */
-export function NotificationBell(): ReactNode {
-  const { open, root, toggle } = usePopover();
+export function NotificationBell(leads: Leads): ReactNode {
+  const { open, root, toggle, close } = usePopover();
   const { notifications: unread, markRead } = useNotifications({ select: (l) => l.unread });
   return (
     <div className="popover-root" ref={root}>
@@ -29,12 +30,21 @@ export function NotificationBell(): ReactNode {
           </span>
         )}
       </button>
-      {open && <NotificationPanel />}
+      {open && (
+        <NotificationPanel
+          jobs={leads.jobs}
+          choose={(job) => {
+            leads.choose(job);
+            markRead();
+            close();
+          }}
+        />
+      )}
     </div>
   );
 }
 
-function NotificationPanel(): ReactNode {
+function NotificationPanel(leads: Leads): ReactNode {
   const { notifications, markRead, dismiss } = useNotifications();
   const now = useNow();
   return (
@@ -60,7 +70,7 @@ function NotificationPanel(): ReactNode {
               <div>
                 <p className="title">
                   <span className="hidden">{SEVERITY[data.severity].word}: </span>
-                  {data.title}
+                  <Title text={data.title} subject={event.subject} {...leads} />
                 </p>
                 <p>{data.body}</p>
                 <time dateTime={event.time}>{ago(data.raised_at ?? event.time, now)}</time>

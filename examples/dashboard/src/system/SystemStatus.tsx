@@ -3,6 +3,7 @@ import { useEvent } from '@tallywire/client/react';
 import { useState, type ReactNode } from 'react';
 import { useNow } from '../ui/useNow';
 import { ago } from '../ui/format';
+import { Icon } from '../ui/Icon';
 import { usePopover } from '../ui/usePopover';
 
 type Status = EventMap['system.status'];
@@ -39,6 +40,7 @@ export function SystemStatus(): ReactNode {
         <span className="dot" data-tone={SAID[worst.status].tone} aria-hidden="true" />
         <span className="wide">{SAID[worst.status].rank === 0 ? 'All systems operational' : `${worst.component}: ${SAID[worst.status].text.toLowerCase()}`}</span>
         <span className="narrow">{SAID[worst.status].text}</span>
+        <Icon name="pulse" />
       </button>
       {open && (
         <div className="popover" role="group" aria-label="System status">

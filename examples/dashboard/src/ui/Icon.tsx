@@ -10,6 +10,7 @@ const PATHS = {
   warn: 'M12 4 2.5 20h19L12 4Zm0 6v5m0 2v.5',
   info: 'M12 11v6m0-9.5V7m0 14a9 9 0 1 0 0-18 9 9 0 0 0 0 18Z',
   stop: 'M12 7v6m0 3v.5M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18Z',
+  pulse: 'M3 12h4l3-8 4 16 3-8h4',
   list: 'M4 6h16M4 12h16M4 18h10',
 } as const;
 

@@ -8,13 +8,13 @@ export interface Popover<E extends HTMLElement> {
   root: RefObject<E | null>;
 }
 
-/** Something that a button opens, and that Escape or a click elsewhere closes. */
+/** Something that a button opens, and that Escape, or a click or the focus elsewhere, closes. */
 export function usePopover<E extends HTMLElement = HTMLDivElement>(): Popover<E> {
   const [open, setOpen] = useState(false);
   const root = useRef<E>(null);
   useEffect(() => {
     if (!open) return;
-    const outside = (e: PointerEvent): void => {
+    const away = (e: Event): void => {
       if (!root.current?.contains(e.target as Node)) setOpen(false);
     };
     const escape = (e: KeyboardEvent): void => {
@@ -22,10 +22,12 @@ export function usePopover<E extends HTMLElement = HTMLDivElement>(): Popover<E>
       setOpen(false);
       root.current?.querySelector<HTMLElement>('[aria-expanded]')?.focus();
     };
-    document.addEventListener('pointerdown', outside);
+    document.addEventListener('pointerdown', away);
+    document.addEventListener('focusin', away);
     document.addEventListener('keydown', escape);
     return () => {
-      document.removeEventListener('pointerdown', outside);
+      document.removeEventListener('pointerdown', away);
+      document.removeEventListener('focusin', away);
       document.removeEventListener('keydown', escape);
     };
   }, [open]);
