@@ -188,7 +188,7 @@ export function assemble(s: Settings): Core {
       if (c === current()) rest?.expires(c);
       subs.forgive();
     }
-    return f.id !== undefined && !!rest?.answer(f);
+    return !!rest?.answer(f);
   }
 
   const conn: Connection = connection(s, setStatus, {

@@ -25,7 +25,7 @@ export interface Later {
   expires(c: Conn): void;
   /** There is no connection any more. */
   lost(): void;
-  /** Takes an answer; false where the frame is none. */
+  /** Sees every frame when it comes, and takes answers; false where it is none. */
   answer(f: ServerFrame): boolean;
   close(): void;
 }
@@ -84,6 +84,8 @@ export function later(n: LaterNeeds): Later {
       together.stays.lost();
     },
     answer(f) {
+      tokens.hear(f);
+      if (f.id === undefined) return false;
       dog.answer(f);
       return publishes.answer(f) || together.answer(f);
     },

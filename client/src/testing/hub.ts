@@ -21,6 +21,8 @@ export interface TestServerOptions {
   requireToken?: boolean;
   /** Lifetime of the tokens of `server.token()` in milliseconds (default one hour). */
   tokenTtlMs?: number;
+  /** How far the server's clock is ahead of the client's, in milliseconds (default 0). */
+  skewMs?: number;
   /** How long each way through the network takes in milliseconds (default 0: a microtask). */
   latencyMs?: number;
   /** Holds an event that a client publishes against rules of your own: says what is wrong with it, or nothing. */
@@ -54,7 +56,7 @@ export class Hub {
   readonly outlets = new Set<Outlet>();
   readonly received: Received[] = [];
   degraded: { reason: string; sinceMs: number } | undefined;
-  readonly now = (): number => Date.now();
+  readonly now = (): number => Date.now() + this.options.skewMs;
   #logs = new Map<string, ChannelLog>();
   #rules: Rule[] = [];
   #waiters = new Set<() => void>();
@@ -69,6 +71,7 @@ export class Hub {
       graceMs: o.graceMs ?? 10_000,
       tokenTtlMs: o.tokenTtlMs ?? 3_600_000,
       latencyMs: o.latencyMs ?? 0,
+      skewMs: o.skewMs ?? 0,
       requireToken: o.requireToken ?? false,
     };
     this.validate = o.validate;

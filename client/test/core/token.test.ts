@@ -24,6 +24,16 @@ describe('when the next token is asked for', () => {
     expect(at(1_800_000, now / 1000)).toBeLessThanOrEqual(27);
   });
 
+  test('the beginning of the validity is as good as the time of issue', () => {
+    const wait = refreshIn(now / 1000 + 3600, jwt({ nbf: now / 1000 }), now - 7_200_000) / 60_000;
+    expect(wait).toBeGreaterThanOrEqual(48);
+    expect(wait).toBeLessThanOrEqual(54);
+  });
+
+  test('soon, where nothing says how long the token is good', () => {
+    expect(refreshIn(now / 1000 - 10, undefined, now)).toBeLessThanOrEqual(60_000);
+  });
+
   test('not at once, and not beyond what timers can hold', () => {
     expect(refreshIn(now / 1000 + 1, undefined, now)).toBe(5_000);
     expect(refreshIn(now / 1000 + 1e9, undefined, now)).toBeLessThanOrEqual(86_400_000);
