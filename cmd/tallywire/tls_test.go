@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,17 @@ func (s *secured) shown(c *tls.Config) (*x509.Certificate, string, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	return conn.ConnectionState().PeerCertificates[0], conn.ConnectionState().NegotiatedProtocol, nil
+}
+
+// told is when the certificate ends as the metrics say, in seconds since 1970.
+func (s *secured) told() int64 {
+	s.t.Helper()
+	_, after, found := strings.Cut(get(s.t, s.admin+"/metrics", nil).body, "\ntallywire_tls_certificate_expiry_timestamp_seconds ")
+	require.True(s.t, found)
+	line, _, _ := strings.Cut(after, "\n")
+	at, err := strconv.ParseFloat(line, 64)
+	require.NoError(s.t, err)
+	return int64(at)
 }
 
 func TestServeTLS(t *testing.T) {
@@ -147,13 +159,17 @@ func TestRenewedCertificate(t *testing.T) {
 	token := mint(t, "--user", "alice", "--subscribe", "*", "--publish", "*")
 	follower := start(t, Program{}, "tail", "jobs:1", "--url", g.public, "--ca-file", g.authority.File, "--token", token)
 	follower.sees(follower.stderr, "as alice")
+	require.Equal(t, first.NotAfter.Unix(), g.told())
 
-	g.authority.Renew(t, g.pair, tlstest.Leaf{Names: []string{"127.0.0.1", "events.example.com"}})
+	ends := time.Now().Add(20 * time.Hour)
+	g.authority.Renew(t, g.pair, tlstest.Leaf{Names: []string{"127.0.0.1", "events.example.com"}, NotAfter: ends})
 	g.reload <- os.Interrupt
 	g.sees(g.stderr, "events.example.com")
 	second, _, err := g.shown(&tls.Config{ServerName: "events.example.com"})
 	require.NoError(t, err)
 	require.NotEqual(t, first.SerialNumber, second.SerialNumber)
+	require.NotEqual(t, first.NotAfter, second.NotAfter)
+	require.Equal(t, second.NotAfter.Unix(), g.told())
 
 	// Half of a pair, and garbage, leave what there is in place.
 	good, err := os.ReadFile(g.pair.KeyFile)

@@ -15,15 +15,22 @@ import (
 // metrics are what gateways measure, and the labels that they have beside those of the scrape.
 // Histograms are named without _bucket.
 var metrics = map[string][]string{
-	"tallywire_connections":                {"transport"},
-	"tallywire_connections_total":          {"transport", "result"},
-	"tallywire_connection_limit":           nil,
-	"tallywire_disconnects_total":          {"code", "reason"},
-	"tallywire_subscriptions":              nil,
-	"tallywire_events_total":               {"direction"},
-	"tallywire_bytes_total":                {"direction"},
-	"tallywire_delivery_lag_seconds":       {"le"},
-	"tallywire_flush_events":               {"le"},
+	"tallywire_connections":             {"transport"},
+	"tallywire_connections_total":       {"transport", "result"},
+	"tallywire_connection_limit":        nil,
+	"tallywire_disconnects_total":       {"code", "reason"},
+	"tallywire_subscriptions":           nil,
+	"tallywire_events_total":            {"direction"},
+	"tallywire_bytes_total":             {"direction"},
+	"tallywire_delivery_lag_seconds":    {"le"},
+	"tallywire_flush_events":            {"le"},
+	"tallywire_fanout_duration_seconds": {"le"},
+	"tallywire_ping_rtt_seconds":        {"le"},
+	"tallywire_namespace_events_total":  {"channel_namespace", "direction"},
+	"tallywire_channels_repairing":      nil,
+
+	"tallywire_tls_certificate_expiry_timestamp_seconds": nil,
+
 	"tallywire_resume_total":               {"result"},
 	"tallywire_resets_total":               {"reason"},
 	"tallywire_repairs_total":              {"result"},
