@@ -78,7 +78,7 @@ func (s *session) command(f *wire.ClientFrame) {
 	case wire.TypeSignal:
 		s.signal(f)
 	case wire.TypePing:
-		s.conn.reply(func(b []byte) []byte { return append(b, wire.PongFrame...) })
+		s.pong()
 	case wire.TypePong:
 		if w, ok := s.conn.out.(*webSocket); ok {
 			w.ponged(s.conn.lastRead.Load())
@@ -98,6 +98,18 @@ func (s *session) command(f *wire.ClientFrame) {
 	default:
 		s.fail(f.ID, &wire.Error{Code: wire.CodeUnknownType, Message: "type: is not known", Path: "/type"})
 	}
+}
+
+// pong answers a ping, now and then with one of the gateway's own.
+func (s *session) pong() {
+	w, ok := s.conn.out.(*webSocket)
+	s.conn.reply(func(b []byte) []byte {
+		b = append(b, wire.PongFrame...)
+		if ok && w.measures(s.conn.lastRead.Load()) {
+			b = append(append(b, ','), wire.PingFrame...)
+		}
+		return b
+	})
 }
 
 // isCommand reports whether a frame means the same without a connection to read from.

@@ -23,6 +23,8 @@ type webSocket struct {
 	nextPing int64 // owned by the flusher
 	// pinged is when the peer was pinged that has not answered yet, 0 for not; flusher clock.
 	pinged atomic.Int64
+	// measured is when the peer was last pinged only to see how long it takes; owned by the reader, flusher clock.
+	measured int64
 }
 
 var _ outlet = (*webSocket)(nil)
@@ -195,6 +197,18 @@ func (w *webSocket) tick(f *flusher, silence int64) {
 		w.pinged.CompareAndSwap(0, f.pass)
 		c.reply(func(b []byte) []byte { return append(b, wire.PingFrame...) })
 	}
+}
+
+// measureEvery is how many ping intervals a peer that pings by itself, and so is never silent, is left alone.
+const measureEvery = 4
+
+// measures reports whether the peer is to be pinged beside the pong that it gets now.
+func (w *webSocket) measures(now int64) bool {
+	if now-max(w.measured, w.conn.since) < measureEvery*int64(w.conn.gateway.options.Ping) || !w.pinged.CompareAndSwap(0, now) {
+		return false
+	}
+	w.measured = now
+	return true
 }
 
 // ponged measures how long the peer took to answer, if it was asked.

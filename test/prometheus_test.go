@@ -39,7 +39,7 @@ func TestPrometheus(t *testing.T) {
 	var admins []string
 	for i := range 2 {
 		admins = append(admins, programtest.FreeAddr(t))
-		gateways = append(gateways, startGateway(t, "gw-"+itoa(i+1), "--redis", redis.URL(), "--admin-listen", admins[i], "--max-connections", "100"))
+		gateways = append(gateways, startGateway(t, "gw-"+itoa(i+1), "--redis", redis.URL(), "--admin-listen", admins[i], "--max-connections", "100", "--ping", "1s"))
 	}
 	for _, g := range gateways {
 		g.awaitReady()
@@ -269,6 +269,9 @@ func startTraffic(t testing.TB, gateways []*process) *traffic {
 		wg.Wait()
 	})
 	x := &traffic{}
+	silent, err := goclient.New(goclient.Options{URL: "ws://" + gateways[0].addr, Token: token(t, "silent")}) // which is pinged
+	require.NoError(t, err)
+	wg.Go(func() { _ = silent.Run(ctx) })
 	for i, g := range gateways {
 		client, err := goclient.New(goclient.Options{URL: "ws://" + g.addr, Token: token(t, "client-"+itoa(i)), BackoffMax: time.Second})
 		require.NoError(t, err)
