@@ -15,7 +15,7 @@ const auditChunk = 200
 // auditLoop tells the sink the head of every subscribed channel from time to time. It finds what no
 // doorbell told: a lost tail after a failover, a stream that was deleted, a message that was dropped.
 // It keeps the streams of subscribed channels from expiring, too.
-func (b *Broker) auditLoop(ctx context.Context) {
+func (b *shard) auditLoop(ctx context.Context) {
 	for sleep(ctx, b.options.AuditEvery*8/10+rand.N(b.options.AuditEvery*4/10)) {
 		if !b.hub.isSettled() {
 			continue // the hub audits by itself when it has a connection
@@ -28,7 +28,7 @@ func (b *Broker) auditLoop(ctx context.Context) {
 
 // audit tells the heads of subs. Its error is of the connection; a refusal concerns one channel, which
 // is left out.
-func (b *Broker) audit(ctx context.Context, subs []*subscription) error {
+func (b *shard) audit(ctx context.Context, subs []*subscription) error {
 	for len(subs) > 0 && ctx.Err() == nil {
 		n := min(auditChunk, len(subs))
 		err := b.auditOnce(ctx, subs[:n])
@@ -36,6 +36,10 @@ func (b *Broker) audit(ctx context.Context, subs []*subscription) error {
 			if err = b.ensureLibrary(ctx, false); err == nil {
 				err = b.auditOnce(ctx, subs[:n])
 			}
+		}
+		if elsewhere(err) {
+			b.doubt() // those channels are told of where they are now
+			err = nil
 		}
 		if err := classify(err); err != nil && !errors.Is(err, broker.ErrRefused) {
 			return err
@@ -46,7 +50,7 @@ func (b *Broker) audit(ctx context.Context, subs []*subscription) error {
 }
 
 // auditOnce asks for the heads of subs in one pipeline and returns the last error.
-func (b *Broker) auditOnce(ctx context.Context, subs []*subscription) (failure error) {
+func (b *shard) auditOnce(ctx context.Context, subs []*subscription) (failure error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	pipe := b.client.Pipeline()

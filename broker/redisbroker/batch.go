@@ -21,7 +21,7 @@ type attempt struct {
 
 // run sends the items in one pipeline and waits for the replies until the given time, and not until ctx
 // ends: the replies of a pipeline under way are wanted while the broker is ending too.
-func (b *Broker) run(ctx context.Context, items []item, until time.Time, replicated bool) attempt {
+func (b *shard) run(ctx context.Context, items []item, until time.Time, replicated bool) attempt {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	pipe := b.client.Pipeline()
@@ -60,7 +60,7 @@ func stampUnsent(cmds []*redis.Cmd, err error) {
 // A command is sent a second time, at most, in these cases and before anything that was queued later:
 // it was never sent (no connection); Redis did not know the function and executed nothing behind it; or
 // its reply was lost and it carries an id, by which the second finds the first.
-func (b *Broker) execute(replicated bool) func(ctx context.Context, batch []item) results {
+func (b *shard) execute(replicated bool) func(ctx context.Context, batch []item) results {
 	return func(ctx context.Context, batch []item) results {
 		r := failed(batch, errLate)
 		now := time.Now()
@@ -84,7 +84,7 @@ func (b *Broker) execute(replicated bool) func(ctx context.Context, batch []item
 
 // attempt runs the items with the given places and fills in their results. It returns the places of those
 // that may be sent again.
-func (b *Broker) attempt(ctx context.Context, r *results, places []int, until time.Time, replicated bool) (again []int) {
+func (b *shard) attempt(ctx context.Context, r *results, places []int, until time.Time, replicated bool) (again []int) {
 	if len(places) == 0 {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (b *Broker) attempt(ctx context.Context, r *results, places []int, until ti
 }
 
 // prepareRetry loads the library if it was missing, or lets a moment pass after a lost connection.
-func (b *Broker) prepareRetry(ctx context.Context, r *results, again []int) bool {
+func (b *shard) prepareRetry(ctx context.Context, r *results, again []int) bool {
 	if missingFunction(r.errs[again[0]]) {
 		if err := b.ensureLibrary(context.WithoutCancel(ctx), false); err != nil {
 			for _, i := range again {

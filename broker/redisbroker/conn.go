@@ -108,7 +108,7 @@ func (c *conn) greet(ctx context.Context, d dialer) error {
 
 // ask runs a command whose reply is a status.
 func (c *conn) ask(args ...string) error {
-	if err := c.write(args...); err != nil {
+	if err := c.write(args); err != nil {
 		return err
 	}
 	line, err := c.line()
@@ -129,19 +129,22 @@ func (e replyError) Error() string { return string(e) }
 // RedisError marks it as go-redis marks its own.
 func (replyError) RedisError() {}
 
-// write sends one command.
-func (c *conn) write(args ...string) error {
+// write sends commands.
+func (c *conn) write(commands ...[]string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := append(c.buf[:0], '*')
-	b = strconv.AppendInt(b, int64(len(args)), 10)
-	b = append(b, '\r', '\n')
-	for _, a := range args {
-		b = append(b, '$')
-		b = strconv.AppendInt(b, int64(len(a)), 10)
+	b := c.buf[:0]
+	for _, args := range commands {
+		b = append(b, '*')
+		b = strconv.AppendInt(b, int64(len(args)), 10)
 		b = append(b, '\r', '\n')
-		b = append(b, a...)
-		b = append(b, '\r', '\n')
+		for _, a := range args {
+			b = append(b, '$')
+			b = strconv.AppendInt(b, int64(len(a)), 10)
+			b = append(b, '\r', '\n')
+			b = append(b, a...)
+			b = append(b, '\r', '\n')
+		}
 	}
 	c.buf = b
 	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
@@ -214,11 +217,11 @@ func (c *conn) next(scratch []byte) (push, []byte, error) {
 	}
 	var p push
 	switch string(scratch) {
-	case "message":
+	case "message", "smessage":
 		p.kind = 'm'
-	case "subscribe":
+	case "subscribe", "ssubscribe":
 		p.kind = 's'
-	case "unsubscribe":
+	case "unsubscribe", "sunsubscribe":
 		p.kind = 'u'
 	case "pong":
 		p.kind = 'p'

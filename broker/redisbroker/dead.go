@@ -12,11 +12,11 @@ import (
 	"github.com/tallywire/tallywire/broker"
 )
 
-func (b *Broker) deadKey() string { return b.options.Prefix + ":_dead" }
+func (o *Options) deadKey() string { return o.Prefix + ":_dead" }
 
-// Bury implements [broker.DeadLetters]. A letter that one of the last 256 already is is not written again.
-func (b *Broker) Bury(ctx context.Context, l broker.DeadLetter) error {
-	_, err := b.call(ctx, "FCALL", "tw_dead", 1, b.deadKey(),
+// bury implements [Broker.Bury].
+func (b *shard) bury(ctx context.Context, l broker.DeadLetter) error {
+	_, err := b.call(ctx, "FCALL", "tw_dead", 1, b.options.deadKey(),
 		l.Channel, l.Cursor.String(), l.Code, l.Reason, l.Event, b.options.DeadMaxLen)
 	if err != nil {
 		return fmt.Errorf("bury %s %s: %w", l.Channel, l.Cursor, err)
@@ -27,8 +27,8 @@ func (b *Broker) Bury(ctx context.Context, l broker.DeadLetter) error {
 // MaxDeadList bounds one List.
 const MaxDeadList = 1000
 
-// List implements [broker.DeadLetters]. The ids are those of the stream <prefix>:_dead.
-func (b *Broker) List(ctx context.Context, after string, limit int) ([]broker.DeadLetter, string, error) {
+// list implements [Broker.List].
+func (b *shard) list(ctx context.Context, after string, limit int) ([]broker.DeadLetter, string, error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	start := "-"
@@ -38,7 +38,7 @@ func (b *Broker) List(ctx context.Context, after string, limit int) ([]broker.De
 	if limit <= 0 || limit > MaxDeadList {
 		limit = MaxDeadList
 	}
-	messages, err := b.client.XRangeN(ctx, b.deadKey(), start, "+", int64(limit)).Result()
+	messages, err := b.client.XRangeN(ctx, b.options.deadKey(), start, "+", int64(limit)).Result()
 	if err != nil {
 		return nil, after, fmt.Errorf("list dead letters: %w", classify(err))
 	}

@@ -42,7 +42,7 @@ func plausible(event []byte) bool {
 func forPresence(payload []byte) bool { return bytes.HasPrefix(payload, []byte("% ")) }
 
 // hearPresence hands on what was heard for presence.
-func (b *Broker) hearPresence(s *subscription, payload []byte) {
+func (b *shard) hearPresence(s *subscription, payload []byte) {
 	if b.options.Presence == nil || s.probe {
 		return
 	}

@@ -1,7 +1,6 @@
 package redisbroker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,10 +11,6 @@ import (
 	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/internal/redisfn"
 )
-
-// ErrClusterUnsupported is returned for a Redis Cluster: its doorbells are sharded pub/sub, for which
-// the hub would need a connection per node.
-var ErrClusterUnsupported = errors.New("redis cluster is not supported yet")
 
 // ContractError is a refusal by the library of functions. Code is stable: invalid_channel,
 // invalid_event, event_too_large, invalid_option, offset_overflow. It unwraps to [broker.ErrRefused].
@@ -33,7 +28,7 @@ func (e *ContractError) Unwrap() error { return broker.ErrRefused }
 // temporary are the first words of error replies that a later repetition may not meet.
 var temporary = map[string]bool{
 	"LOADING": true, "READONLY": true, "MASTERDOWN": true, "BUSY": true, "UNKILLABLE": true, "TRYAGAIN": true,
-	"CLUSTERDOWN": true, "NOREPLICAS": true, "MISCONF": true, "UNBLOCKED": true,
+	"CLUSTERDOWN": true, "NOREPLICAS": true, "MISCONF": true, "UNBLOCKED": true, "MOVED": true, "ASK": true,
 }
 
 // classify gives an error of go-redis its place in the contract: refused, or unavailable.
@@ -60,6 +55,13 @@ func classify(err error) error {
 // missingFunction reports whether Redis does not know the function; it has done nothing then.
 func missingFunction(err error) bool { return redisfn.NotFound(err) }
 
+// elsewhere reports whether a node of a cluster refused a command because the slot is another's, now or soon. It
+// has done nothing then.
+func elsewhere(err error) bool {
+	reply, ok := errors.AsType[redis.Error](err)
+	return ok && (strings.HasPrefix(reply.Error(), "MOVED ") || strings.HasPrefix(reply.Error(), "ASK "))
+}
+
 // answered reports whether err is a reply of Redis, which means that the command has not been done
 // half-way: the outcome is known.
 func answered(err error) bool {
@@ -73,9 +75,4 @@ func neverSent(err error) bool {
 		return true
 	}
 	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted)
-}
-
-// within returns ctx bounded by the broker's timeout.
-func (b *Broker) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, b.options.Timeout)
 }

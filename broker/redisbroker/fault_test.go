@@ -261,11 +261,10 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	cluster, _, err := redisconn.Open("redis-cluster://127.0.0.1:1")
-	require.NoError(t, err)
-	defer cluster.Close()
-	_, err = redisbroker.New(cluster, redisbroker.Options{})
-	require.ErrorIs(t, err, redisbroker.ErrClusterUnsupported)
+	ring := redis.NewRing(&redis.RingOptions{})
+	defer ring.Close()
+	_, err := redisbroker.New(ring, redisbroker.Options{})
+	require.ErrorContains(t, err, "*redis.Ring")
 
 	repeating := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer repeating.Close()

@@ -16,11 +16,14 @@ type health struct {
 	last time.Time     // guarded by mu: when a probe last returned
 }
 
+// startingReason is the reason of whoever has not been well yet.
+const startingReason = "starting"
+
 func (h *health) begin(sink broker.Sink) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sink = sink
-	h.now = broker.Health{Reason: "starting", Since: time.Now()}
+	h.now = broker.Health{Reason: startingReason, Since: time.Now()}
 	sink.Health(h.now)
 }
 

@@ -25,7 +25,7 @@ const (
 // replaced: dial, subscribe everything that is wanted, await every confirmation, then tell the sink
 // every channel's head.
 type hub struct {
-	b    *Broker
+	b    *shard
 	dial dialer
 	sink broker.Sink // set by Run before anything calls it
 
@@ -47,7 +47,7 @@ type op struct {
 	key       string
 }
 
-func newHub(b *Broker, d dialer) *hub {
+func newHub(b *shard, d dialer) *hub {
 	return &hub{
 		b: b, dial: d, subs: map[string]*subscription{},
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
@@ -63,6 +63,7 @@ func (h *hub) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		h.b.doubt()
 		if h.detach() {
 			started, backoff = true, firstBackoff
 		} else {
@@ -193,24 +194,50 @@ func (h *hub) write(ctx context.Context, c *conn) error {
 		h.ops = nil
 		h.mu.Unlock()
 		for len(ops) > 0 {
-			n := 1
-			for n < len(ops) && n < subscribeChunk && ops[n].subscribe == ops[0].subscribe {
-				n++
-			}
-			args := make([]string, 1, n+1)
-			args[0] = "UNSUBSCRIBE"
-			if ops[0].subscribe {
-				args[0] = "SUBSCRIBE"
-			}
-			for _, o := range ops[:n] {
-				args = append(args, o.key)
-			}
-			if err := c.write(args...); err != nil {
+			n := min(len(ops), subscribeChunk)
+			if err := c.write(h.commands(ops[:n])...); err != nil {
 				return fmt.Errorf("subscribe: %w", err)
 			}
 			ops = ops[n:]
 		}
 	}
+}
+
+// commands returns what Redis is told of ops. A channel is in one of them at most, so that they may be in any
+// order. In a cluster the channels of a command are of one slot.
+func (h *hub) commands(ops []op) (commands [][]string) {
+	type kind struct {
+		subscribe bool
+		slot      uint16
+	}
+	at := map[kind]int{}
+	for _, o := range ops {
+		k := kind{subscribe: o.subscribe}
+		if h.b.cluster != nil {
+			k.slot = slotOf(o.key)
+		}
+		i, ok := at[k]
+		if !ok {
+			i = len(commands)
+			at[k] = i
+			commands = append(commands, []string{h.verb(o.subscribe)})
+		}
+		commands[i] = append(commands[i], o.key)
+	}
+	return commands
+}
+
+// verb is the command that subscribes, or ends that.
+func (h *hub) verb(subscribe bool) string {
+	switch sharded := h.b.cluster != nil; {
+	case sharded && subscribe:
+		return "SSUBSCRIBE"
+	case sharded:
+		return "SUNSUBSCRIBE"
+	case subscribe:
+		return "SUBSCRIBE"
+	}
+	return "UNSUBSCRIBE"
 }
 
 // receive reads until the connection fails. It never waits for the sink.

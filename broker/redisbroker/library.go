@@ -67,27 +67,14 @@ func luaRetention(o *namespace.Options) string {
 	return fmt.Sprintf("{ maxlen = %d, ttl = %d, dedupe = %d }", o.MaxLen, o.TTL.Milliseconds(), o.Dedupe.Milliseconds())
 }
 
-// Library returns the source that this program loads.
-func (b *Broker) Library() string { return b.library.Source() }
-
-// LibraryState compares the library in Redis with this program's.
-func (b *Broker) LibraryState(ctx context.Context) (LibraryState, error) {
-	state, err := b.library.State(ctx)
-	return state, classify(err)
-}
-
-// Load puts the library into Redis unless a newer version is there. It replaces one of the same
-// version with another table, so that a changed configuration takes effect.
-func (b *Broker) Load(ctx context.Context) error { return b.ensureLibrary(ctx, true) }
-
 // ensureLibrary loads the library where it is missing or older, and where it differs if replace says so.
-func (b *Broker) ensureLibrary(ctx context.Context, replace bool) error {
+func (b *shard) ensureLibrary(ctx context.Context, replace bool) error {
 	return classify(b.library.Ensure(ctx, replace))
 }
 
 // call runs one command. Where Redis does not know the function, the library is loaded and the command,
 // which has not been executed, is repeated once.
-func (b *Broker) call(ctx context.Context, args ...any) (any, error) {
+func (b *shard) call(ctx context.Context, args ...any) (any, error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	select {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/tallywire/tallywire/namespace"
 )
 
@@ -47,6 +49,8 @@ type Options struct {
 	// doorbell ("% …"), which it may keep, or nil when the connection was replaced and some may have been
 	// missed. For one channel it is not called concurrently; it must not block.
 	Presence func(channel string, payload []byte)
+	// Hook, when not nil, is added to the clients that the broker makes for the nodes of a cluster.
+	Hook redis.Hook
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -69,6 +73,9 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.DeadMaxLen, DefaultDeadMaxLen)
 	return o, o.validate()
 }
+
+// key returns the key of a channel's stream, which is the pub/sub channel's name too.
+func (o *Options) key(channel string) string { return o.Prefix + ":{" + channel + "}" }
 
 func setDefault[T comparable](field *T, value T) {
 	var zero T

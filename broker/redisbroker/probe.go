@@ -21,20 +21,36 @@ var errNotHeard = errors.New("published and not heard")
 // events on the hub's connection. A pub/sub connection can be dead for minutes without an error (a
 // frozen or unreachable primary, a failover); a probe that stays away is the only sign.
 type prober struct {
-	b       *Broker
-	key     string
-	channel string
-	kick    chan struct{} // buffered by one: the connection has settled
+	b    *shard
+	kick chan struct{} // buffered by one: the connection has settled
 
 	mu      sync.Mutex
+	channel string        // guarded by mu
 	seq     uint64        // guarded by mu: of the last probe sent
 	sent    [16]time.Time // guarded by mu: when, by seq modulo
 	waiting time.Time     // guarded by mu: since when a probe has been missing; zero if none is
 	err     error         // guarded by mu: why the last one could not be published
 }
 
-func newProber(b *Broker, channel string) *prober {
-	return &prober{b: b, key: b.key(channel), channel: channel, kick: make(chan struct{}, 1)}
+func newProber(b *shard, channel string) *prober {
+	return &prober{b: b, channel: channel, kick: make(chan struct{}, 1)}
+}
+
+// name returns the channel of the probes.
+func (p *prober) name() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.channel
+}
+
+// rename has the probes go through another channel, whose slot is here.
+func (p *prober) rename(channel string) {
+	p.mu.Lock()
+	old := p.channel
+	p.channel, p.waiting = channel, time.Time{}
+	p.mu.Unlock()
+	p.b.hub.want(p.b.key(channel), channel, true)
+	p.b.hub.release(p.b.key(old))
 }
 
 // restart lets the prober begin anew with a connection that has settled.
@@ -100,7 +116,7 @@ func (p *prober) pause(next time.Time) time.Duration {
 func (p *prober) send(now time.Time) {
 	p.mu.Lock()
 	p.seq++
-	seq := p.seq
+	seq, key := p.seq, p.b.key(p.channel)
 	p.sent[seq%uint64(len(p.sent))] = now
 	if p.waiting.IsZero() {
 		p.waiting = now
@@ -108,7 +124,7 @@ func (p *prober) send(now time.Time) {
 	p.mu.Unlock()
 	p.b.counters.probesSent.Add(1)
 	event := append(strconv.AppendUint([]byte(`{"probe":`), seq, 10), '}')
-	p.b.publishProbe(p.key, event, func(_ broker.Receipt, err error) {
+	p.b.publishProbe(key, event, func(_ broker.Receipt, err error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.err = err

@@ -14,14 +14,17 @@ import (
 // itemOverhead is what a command adds to its event, roughly.
 const itemOverhead = 160
 
-// Publish implements [broker.Broker]. It may be called before Run, which then sends what waits.
-// A publication with a deadline in ctx is not sent after it; cancelling ctx does not call back what has
-// been queued. The receipt says "replicated" only when a replica has confirmed; a publication that
-// wanted it and got "stored" may be repeated by its ID to ask again.
-func (b *Broker) Publish(ctx context.Context, p broker.Publication, done func(broker.Receipt, error)) {
+// publish implements [Broker.Publish].
+func (b *shard) publish(ctx context.Context, p broker.Publication, done func(broker.Receipt, error)) {
+	if err := b.enqueue(ctx, p, done); err != nil {
+		done(broker.Receipt{}, err)
+	}
+}
+
+// enqueue is publish, but that done is not called where it returns an error.
+func (b *shard) enqueue(ctx context.Context, p broker.Publication, done func(broker.Receipt, error)) error {
 	if err := ctx.Err(); err != nil {
-		done(broker.Receipt{}, fmt.Errorf("publish to %s: %w", p.Channel, err))
-		return
+		return fmt.Errorf("publish to %s: %w", p.Channel, err)
 	}
 	deadline := time.Now().Add(b.options.Timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -50,12 +53,13 @@ func (b *Broker) Publish(ctx context.Context, p broker.Publication, done func(br
 	}
 	if err := l.add(it, false); err != nil {
 		b.count(err)
-		done(broker.Receipt{}, err)
+		return err
 	}
+	return nil
 }
 
 // publishProbe sends a probe through the lane that publications take.
-func (b *Broker) publishProbe(key string, event []byte, done func(broker.Receipt, error)) {
+func (b *shard) publishProbe(key string, event []byte, done func(broker.Receipt, error)) {
 	err := b.stored.add(item{
 		args: []any{
 			"FCALL", "tw_publish", 1, key, event,
@@ -71,7 +75,7 @@ func (b *Broker) publishProbe(key string, event []byte, done func(broker.Receipt
 }
 
 // complete tells the callers of a batch what became of it.
-func (b *Broker) complete(r results) {
+func (b *shard) complete(r results) {
 	var ok uint64
 	for i := range r.items {
 		err := r.errs[i]
@@ -87,7 +91,7 @@ func (b *Broker) complete(r results) {
 	b.counters.published.Add(ok)
 }
 
-func (b *Broker) completeReplicated(r results) {
+func (b *shard) completeReplicated(r results) {
 	for i := range r.items {
 		if r.errs[i] == nil && r.receipts[i].Ack != namespace.AckReplicated {
 			b.counters.unreplicated.Add(1)
@@ -96,7 +100,7 @@ func (b *Broker) completeReplicated(r results) {
 	b.complete(r)
 }
 
-func (b *Broker) count(err error) {
+func (b *shard) count(err error) {
 	switch {
 	case errors.Is(err, broker.ErrOverloaded):
 		b.counters.overloaded.Add(1)

@@ -8,8 +8,8 @@ import (
 	"github.com/tallywire/tallywire/broker"
 )
 
-// Read implements [broker.Broker]. A page holds the genesis entry when it covers it.
-func (b *Broker) Read(ctx context.Context, channel string, r broker.ReadRequest) (broker.Page, error) {
+// read implements [Broker.Read].
+func (b *shard) read(ctx context.Context, channel string, r broker.ReadRequest) (broker.Page, error) {
 	r = r.WithDefaults()
 	mode, at := "from", r.From
 	switch {
@@ -37,7 +37,7 @@ const (
 )
 
 // open asks for a channel's head; the stream is opened where there is none.
-func (b *Broker) open(ctx context.Context, channel string) (broker.Head, error) {
+func (b *shard) open(ctx context.Context, channel string) (broker.Head, error) {
 	reply, err := b.call(ctx, "FCALL", "tw_open", 1, b.key(channel))
 	if err != nil {
 		return broker.Head{}, err

@@ -37,18 +37,29 @@ type counters struct {
 	unreplicated, batches, audits, auditsFailed              atomic.Uint64
 }
 
-// Stats returns the counters.
+// Stats returns the counters, of all shards of a cluster together.
 func (b *Broker) Stats() Stats {
 	c := &b.counters
-	return Stats{
+	s := Stats{
 		Reconnects: c.reconnects.Load(),
-		ProbesSent: c.probesSent.Load(), ProbesLost: c.probesLost.Load(), Probed: b.health.probed(),
+		ProbesSent: c.probesSent.Load(), ProbesLost: c.probesLost.Load(), Probed: b.state().probed(),
 		Doorbells: c.doorbells.Load(), Malformed: c.malformed.Load(),
 		Published: c.published.Load(), Retried: c.retried.Load(),
 		Unavailable: c.unavailable.Load(), Refused: c.refused.Load(), Overloaded: c.overloaded.Load(),
 		Unreplicated: c.unreplicated.Load(), Batches: c.batches.Load(),
 		Audits: c.audits.Load(), AuditsFailed: c.auditsFailed.Load(),
-		LibraryLoads: b.library.Loads(),
-		Subscribed:   b.hub.size(), InFlight: b.stored.len() + b.replicated.len(),
 	}
+	add := func(h *shard) {
+		s.LibraryLoads += h.library.Loads()
+		s.Subscribed += h.hub.size()
+		s.InFlight += h.stored.len() + h.replicated.len()
+	}
+	if b.cluster != nil {
+		s.LibraryLoads = b.library.Loads()
+		s.InFlight = b.cluster.detour.len()
+		b.cluster.each(add)
+	} else {
+		add(b.one)
+	}
+	return s
 }

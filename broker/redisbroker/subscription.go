@@ -78,12 +78,8 @@ func (s *subscription) head(sink broker.Sink, h broker.Head, mark uint64) {
 	sink.Head(s.channel, h)
 }
 
-// Subscribe implements [broker.Broker]. It waits for Redis' confirmation, at most for Options.Timeout.
-// However often a channel is subscribed, one Unsubscribe ends it.
-func (b *Broker) Subscribe(ctx context.Context, channel string) (broker.Head, error) {
-	if err := checkChannel(channel); err != nil {
-		return broker.Head{}, fmt.Errorf("subscribe: %w", err)
-	}
+// subscribe implements [Broker.Subscribe].
+func (b *shard) subscribe(ctx context.Context, channel string) (broker.Head, error) {
 	ctx, cancel := b.within(ctx)
 	defer cancel()
 	s, ready := b.hub.want(b.key(channel), channel, false)
@@ -95,7 +91,7 @@ func (b *Broker) Subscribe(ctx context.Context, channel string) (broker.Head, er
 	return head, nil
 }
 
-func (b *Broker) confirmed(ctx context.Context, s *subscription, ready <-chan struct{}) (broker.Head, error) {
+func (b *shard) confirmed(ctx context.Context, s *subscription, ready <-chan struct{}) (broker.Head, error) {
 	select {
 	case <-ready:
 	case <-ctx.Done():
@@ -106,14 +102,43 @@ func (b *Broker) confirmed(ctx context.Context, s *subscription, ready <-chan st
 	return b.open(ctx, s.channel)
 }
 
-// Unsubscribe implements [broker.Broker].
-func (b *Broker) Unsubscribe(channel string) {
-	h := b.hub
+// unsubscribe implements [Broker.Unsubscribe].
+func (b *shard) unsubscribe(channel string) { b.hub.release(b.key(channel)) }
+
+// release makes a channel unwanted, and reports whether a Subscribe had succeeded.
+func (h *hub) release(key string) (held bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s := h.subs[b.key(channel)]; s != nil {
-		h.unwant(s)
+	s := h.subs[key]
+	if s == nil {
+		return false
 	}
+	held = s.held
+	h.unwant(s)
+	return held
+}
+
+// adopt makes a channel wanted which was subscribed at another shard.
+func (h *hub) adopt(key, channel string) *subscription {
+	s, _ := h.want(key, channel, false)
+	h.settleCall(s, true)
+	return s
+}
+
+// resume subscribes again what Redis has ended by itself, and returns it.
+func (h *hub) resume() (lost []*subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.conn == nil {
+		return nil
+	}
+	for _, s := range h.subs {
+		if s.wanted && s.state == none {
+			h.begin(s)
+			lost = append(lost, s)
+		}
+	}
+	return lost
 }
 
 // want makes a channel wanted. ready is closed once it is subscribed, or is not wanted any more.
@@ -205,6 +230,9 @@ func (h *hub) confirm(key string, subscribe bool) {
 		h.begin(s)
 	case !subscribe && s.state == unsubscribing:
 		h.forget(s)
+	case !subscribe && s.state == subscribed: // of a cluster: the slot has gone to another node
+		s.leave(none)
+		h.b.doubt()
 	}
 }
 

@@ -34,14 +34,11 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// ErrClusterUnsupported is returned for a Redis Cluster, as by the broker.
-var ErrClusterUnsupported = errors.New("redis cluster is not supported yet")
-
 // Store is an [inbox.Store] in Redis. It has no state; all methods are safe for concurrent use, as far as the
 // contract wants it.
 type Store struct {
 	client  redis.UniversalClient // static
-	waiting *redis.Client         // static; for blocking reads, with a connection of its own
+	waiting redis.UniversalClient // static; for blocking reads, with a connection of its own
 	options Options               // static
 	library *redisfn.Library
 }
@@ -63,18 +60,32 @@ func New(client redis.UniversalClient, options Options) (*Store, error) {
 	if options.Timeout < 0 {
 		return nil, errors.New("redisinbox: timeout: must be positive")
 	}
-	single, ok := client.(*redis.Client)
-	if !ok {
-		return nil, fmt.Errorf("redisinbox: %w", ErrClusterUnsupported)
+	waiting, err := lone(client)
+	if err != nil {
+		return nil, fmt.Errorf("redisinbox: %w", err)
 	}
-	// The dialer comes along: for sentinels it asks for the primary each time.
-	own := *single.Options()
-	own.PoolSize, own.MaxActiveConns, own.MinIdleConns, own.MaxIdleConns = 1, 1, 0, 1
-	own.MaxRetries = -1
 	return &Store{
-		client: client, waiting: redis.NewClient(&own), options: options,
+		client: client, waiting: waiting, options: options,
 		library: redisfn.New(client, LibraryName, librarySource, options.Timeout),
 	}, nil
+}
+
+// lone returns a client with the settings of another one and one connection. Of a cluster it is one for each node
+// that is asked.
+func lone(client redis.UniversalClient) (redis.UniversalClient, error) {
+	switch client := client.(type) {
+	case *redis.Client:
+		// The dialer comes along: for sentinels it asks for the primary each time.
+		o := *client.Options()
+		o.PoolSize, o.MaxActiveConns, o.MinIdleConns, o.MaxIdleConns, o.MaxRetries = 1, 1, 0, 1, -1
+		return redis.NewClient(&o), nil
+	case *redis.ClusterClient:
+		o := *client.Options()
+		o.PoolSize, o.MaxActiveConns, o.MinIdleConns, o.MaxIdleConns, o.MaxRetries = 1, 1, 0, 1, -1
+		return redis.NewClusterClient(&o), nil
+	default:
+		return nil, fmt.Errorf("a client of type %T: wanted one of one Redis or of a cluster", client)
+	}
 }
 
 // Close closes the connection of Wait. The inbox has ended before.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +59,7 @@ func Compare(mine, theirs string) State {
 	return Different
 }
 
-// Library is one library and the Redis that shall have it. Its methods are safe for concurrent use and
+// Library is one library and the Redis that shall have it: one primary, or all of a cluster's. Its methods are safe for concurrent use and
 // return the errors of go-redis, wrapped.
 type Library struct {
 	client  redis.UniversalClient
@@ -79,13 +81,44 @@ func (l *Library) Source() string { return l.source }
 // Loads returns how often it was loaded.
 func (l *Library) Loads() uint64 { return l.loads.Load() }
 
-// State compares the library in Redis with this program's.
+// State compares the library in Redis with this program's. Of a cluster it says what has to be done most.
 func (l *Library) State(ctx context.Context) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	reply, err := l.client.Do(ctx, "FUNCTION", "LIST", "LIBRARYNAME", l.name, "WITHCODE").Result()
+	worst := Same
+	var mu sync.Mutex
+	err := l.each(ctx, func(ctx context.Context, client *redis.Client) error {
+		state, err := l.state(ctx, client)
+		mu.Lock()
+		defer mu.Unlock()
+		if slices.Index(urgency, state) < slices.Index(urgency, worst) {
+			worst = state
+		}
+		return err
+	})
+	return worst, err
+}
+
+// urgency orders what the primaries of a cluster have, the most urgent first.
+var urgency = []State{Missing, Older, Different, Newer, Same}
+
+// each calls f for every primary: the one, or those of a cluster, at the same time.
+func (l *Library) each(ctx context.Context, f func(context.Context, *redis.Client) error) error {
+	switch client := l.client.(type) {
+	case *redis.Client:
+		return f(ctx, client)
+	case *redis.ClusterClient:
+		return client.ForEachMaster(ctx, f)
+	default:
+		return fmt.Errorf("library %s: a client of type %T: wanted one of one Redis or of a cluster", l.name, l.client)
+	}
+}
+
+// state is State of one primary.
+func (l *Library) state(ctx context.Context, client *redis.Client) (State, error) {
+	reply, err := client.Do(ctx, "FUNCTION", "LIST", "LIBRARYNAME", l.name, "WITHCODE").Result()
 	if err != nil {
-		return "", fmt.Errorf("list library %s: %w", l.name, err)
+		return Same, fmt.Errorf("list library %s: %w", l.name, err)
 	}
 	return Compare(l.source, code(reply)), nil
 }
@@ -114,16 +147,23 @@ func (l *Library) Ensure(ctx context.Context, replace bool) error {
 	case <-ctx.Done():
 		return fmt.Errorf("load library %s: %w", l.name, ctx.Err())
 	}
-	state, err := l.State(ctx)
+	return l.each(ctx, func(ctx context.Context, client *redis.Client) error { return l.ensure(ctx, client, replace) })
+}
+
+// ensure is Ensure of one primary.
+func (l *Library) ensure(ctx context.Context, client *redis.Client, replace bool) error {
+	inner, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	state, err := l.state(inner, client)
 	if err != nil {
 		return err
 	}
 	if state == Same || state == Newer || state == Different && !replace {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	if err := l.client.Do(ctx, "FUNCTION", "LOAD", "REPLACE", l.source).Err(); err != nil {
+	inner, done := context.WithTimeout(ctx, l.timeout)
+	defer done()
+	if err := client.Do(inner, "FUNCTION", "LOAD", "REPLACE", l.source).Err(); err != nil {
 		return fmt.Errorf("load library %s: %w", l.name, err)
 	}
 	l.loads.Add(1)

@@ -30,6 +30,8 @@ type Server struct {
 
 	tls     bool
 	tlsPort int
+	cluster bool
+	busPort int // of a node of a cluster
 
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -96,6 +98,9 @@ func (s *Server) begin() {
 		if s.tls {
 			s.tlsPort = freePort(s.t)
 		}
+		if s.cluster {
+			s.busPort = freePort(s.t)
+		}
 		s.run()
 		if s.ready() {
 			return
@@ -121,6 +126,9 @@ func (s *Server) run() {
 	args := append([]string{}, s.args...)
 	if s.tls {
 		args = append(args, "--tls-port", strconv.Itoa(s.tlsPort))
+	}
+	if s.cluster {
+		args = append(args, "--cluster-port", strconv.Itoa(s.busPort))
 	}
 	if s.kind == "sentinel" {
 		args = append(args, "--port", strconv.Itoa(s.port), "--sentinel")

@@ -2,6 +2,8 @@ package redispresence_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,13 +29,40 @@ func TestSuite(t *testing.T) {
 	presencetest.Run(t, func(t *testing.T) presencetest.Backend { return backend{redistest.Start(t)} })
 }
 
+// TestSuiteOverACluster: the cases share a cluster, each with keys of its own.
+func TestSuiteOverACluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3, false)
+	var cases atomic.Int64
+	presencetest.Run(t, func(*testing.T) presencetest.Backend {
+		return clusterBackend{c, fmt.Sprintf("tw%d", cases.Add(1))}
+	})
+}
+
+type clusterBackend struct {
+	cluster *redistest.Cluster
+	prefix  string
+}
+
+func (b clusterBackend) Tracker(t *testing.T, o presence.Options) presencetest.Handle {
+	t.Helper()
+	w := b.cluster.Way(t)
+	return openOver(t, w.Client(t), w, b.prefix, o)
+}
+
 // backend is a Redis; every tracker has its own way to it, and a broker beside it, as in a gateway.
 type backend struct{ server *redistest.Server }
 
 type handle struct {
 	*redispresence.Tracker
-	*redistest.Proxy
+	way
 	broker *redisbroker.Broker
+}
+
+// way is a [redistest.Proxy], or a [redistest.Way].
+type way interface {
+	Cut()
+	Stall()
+	Heal()
 }
 
 // Hear subscribes the broker to the channel.
@@ -65,11 +94,16 @@ func open(t testing.TB, proxy *redistest.Proxy, o presence.Options) handle {
 // openAt does so with a URL that leads through the proxy.
 func openAt(t testing.TB, url string, proxy *redistest.Proxy, o presence.Options) handle {
 	t.Helper()
-	c := client(t, url)
-	tracker, err := redispresence.New(c, redispresence.Options{Options: o})
+	return openOver(t, client(t, url), proxy, "", o)
+}
+
+// openOver does so with a client that goes the way.
+func openOver(t testing.TB, c redis.UniversalClient, way way, prefix string, o presence.Options) handle {
+	t.Helper()
+	tracker, err := redispresence.New(c, redispresence.Options{Options: o, Prefix: prefix})
 	require.NoError(t, err)
 	b, err := redisbroker.New(c, redisbroker.Options{
-		Namespaces: brokertest.Namespaces(t), Presence: tracker.Hear,
+		Prefix: prefix, Namespaces: brokertest.Namespaces(t), Presence: tracker.Hear,
 		ProbeEvery: 100 * time.Millisecond, ProbeTimeout: time.Second, AuditEvery: 500 * time.Millisecond,
 	})
 	require.NoError(t, err)
@@ -80,5 +114,5 @@ func openAt(t testing.TB, url string, proxy *redistest.Proxy, o presence.Options
 		cancel()
 		require.NoError(t, <-ended)
 	})
-	return handle{tracker, proxy, b}
+	return handle{tracker, way, b}
 }

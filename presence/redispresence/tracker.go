@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,9 +38,13 @@ func New(client redis.UniversalClient, options Options) (*Tracker, error) {
 	if err := options.fill(); err != nil {
 		return nil, fmt.Errorf("redispresence: %w", err)
 	}
+	source := librarySource
+	if _, cluster := client.(*redis.ClusterClient); cluster {
+		source = strings.Replace(source, "local SHARDED = false --@sharded", "local SHARDED = true", 1)
+	}
 	s := &store{
 		client: client, prefix: options.Prefix,
-		library: redisfn.New(client, LibraryName, librarySource, options.Timeout),
+		library: redisfn.New(client, LibraryName, source, options.Timeout),
 	}
 	e, err := engine.New(s, options.Options)
 	if err != nil {

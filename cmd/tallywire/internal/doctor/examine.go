@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tallywire/tallywire/broker/redisbroker"
 	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/namespace"
 )
@@ -29,6 +28,7 @@ type Options struct {
 type patient struct {
 	Options
 	client redis.UniversalClient
+	name   string            // of what is examined, without secrets
 	info   map[string]string // of INFO, by field
 	report func(Finding)
 }
@@ -37,24 +37,27 @@ type patient struct {
 // It returns whether none failed.
 func Examine(ctx context.Context, o Options, report func(Finding)) bool {
 	healthy := true
-	p := &patient{Options: o, client: o.Target.Client(), report: func(f Finding) {
+	p := &patient{Options: o, client: o.Target.Client(), name: o.Target.String(), report: func(f Finding) {
 		healthy = healthy && f.Status != Fail
 		report(f)
 	}}
 	defer p.client.Close()
-	if !p.connection(ctx) {
+	primaries, found := p.primaries(ctx)
+	if !found {
 		return healthy
 	}
-	if !p.deployment() {
-		return healthy
+	for _, one := range primaries {
+		if !one.connection(ctx) || !one.deployment() {
+			return healthy
+		}
+		one.role()
+		one.memory()
+		one.eviction()
+		one.persistence(ctx)
+		one.outputBuffers(ctx)
+		one.replicas()
+		one.clock(ctx)
 	}
-	p.role()
-	p.memory()
-	p.eviction()
-	p.persistence(ctx)
-	p.outputBuffers(ctx)
-	p.replicas()
-	p.clock(ctx)
 	p.roundTrip(ctx)
 	p.permissions(ctx)
 	if p.libraries(ctx) {
@@ -69,7 +72,7 @@ func (p *patient) connection(ctx context.Context) bool {
 	text, err := p.client.Info(ctx).Result()
 	if err != nil && strings.HasPrefix(err.Error(), "NOPERM") {
 		// Without INFO most checks cannot say anything; that the user is let in is known.
-		p.report(warn(check, p.Target.String()+", but the user may not run INFO", "allow +info to the user that runs doctor"))
+		p.report(warn(check, p.name+", but the user may not run INFO", "allow +info to the user that runs doctor"))
 		p.info = map[string]string{}
 		return true
 	}
@@ -78,11 +81,11 @@ func (p *patient) connection(ctx context.Context) bool {
 		if advice == "" {
 			advice = "give the address of a Redis with --redis"
 		}
-		p.report(fail(check, fmt.Sprintf("%s: %s", p.Target, err), advice))
+		p.report(fail(check, fmt.Sprintf("%s: %s", p.name, err), advice))
 		return false
 	}
 	p.info = parseInfo(text)
-	p.report(ok(check, fmt.Sprintf("%s (%s)", p.Target, p.Target.Mode)))
+	p.report(ok(check, fmt.Sprintf("%s (%s)", p.name, p.Target.Mode)))
 	return true
 }
 
@@ -129,9 +132,8 @@ func (p *patient) deployment() bool {
 		}
 		p.report(ok(check, name+" "+text))
 	}
-	if p.Target.Mode == redisconn.Cluster || p.info["cluster_enabled"] == "1" {
-		p.report(fail("deployment", "a Redis Cluster: "+redisbroker.ErrClusterUnsupported.Error(),
-			"use one Redis with replicas, watched by Sentinel where it must not be away"))
+	if p.Target.Mode != redisconn.Cluster && p.info["cluster_enabled"] == "1" {
+		p.report(fail("deployment", "a node of a Redis Cluster", "give some of its nodes with redis-cluster://"))
 		return false
 	}
 	return true

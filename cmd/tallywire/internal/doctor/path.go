@@ -13,6 +13,7 @@ import (
 
 	"github.com/tallywire/tallywire/broker/redisbroker"
 	"github.com/tallywire/tallywire/inbox/redisinbox"
+	"github.com/tallywire/tallywire/internal/redisconn"
 	"github.com/tallywire/tallywire/internal/redisfn"
 	"github.com/tallywire/tallywire/presence"
 	"github.com/tallywire/tallywire/presence/redispresence"
@@ -152,10 +153,14 @@ func (p *patient) delivery(ctx context.Context) {
 	ctx, cancel := within(ctx)
 	defer cancel()
 	key := p.Prefix + ":{_probe." + rand.Text() + "}"
-	sub := p.client.Subscribe(ctx, key)
+	subscribe, need := p.client.Subscribe, "+subscribe"
+	if p.Target.Mode == redisconn.Cluster {
+		subscribe, need = p.client.SSubscribe, "+ssubscribe"
+	}
+	sub := subscribe(ctx, key)
 	defer sub.Close()
 	if _, err := sub.Receive(ctx); err != nil {
-		p.report(fail(check, "subscribe: "+err.Error(), adviceDenied(err, "+subscribe &"+p.Prefix+":*")))
+		p.report(fail(check, "subscribe: "+err.Error(), adviceDenied(err, need+" &"+p.Prefix+":*")))
 		return
 	}
 	start := time.Now()

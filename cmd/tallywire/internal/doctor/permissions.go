@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/tallywire/tallywire/internal/redisconn"
 )
 
 // need is a command that somebody needs, in a form that changes nothing: Redis looks at the permission
@@ -18,7 +20,7 @@ type need struct {
 // needs lists the commands of the contract. A function may only use what its caller may, so that workers
 // need the commands behind tw_publish too.
 func (p *patient) needs() []need {
-	return slices.Concat(p.publishNeeds(), p.presenceNeeds(), p.inboxNeeds(), p.revocationNeeds())
+	return slices.Concat(p.publishNeeds(), p.clusterNeeds(), p.presenceNeeds(), p.inboxNeeds(), p.revocationNeeds())
 }
 
 func (p *patient) publishNeeds() []need {
@@ -42,6 +44,19 @@ func (p *patient) publishNeeds() []need {
 		{"+function|list", gateways, []any{"FUNCTION", "LIST", "LIBRARYNAME", "tallywire"}},
 		{"+function|load", "gateways, unless doctor --load is run before", []any{"FUNCTION", "LOAD", "none"}},
 		{"+ping", gateways, []any{"PING"}},
+	}
+}
+
+// clusterNeeds are those of a cluster beside the others.
+func (p *patient) clusterNeeds() []need {
+	if p.Target.Mode != redisconn.Cluster {
+		return nil
+	}
+	const whom = "workers and gateways, of a cluster"
+	return []need{
+		{"+spublish", whom, []any{"SPUBLISH", p.Prefix + ":{_probe.doctor}", "~"}},
+		{"+cluster|slots", whom, []any{"CLUSTER", "SLOTS"}},
+		{"+cluster|info", "gateways, of a cluster", []any{"CLUSTER", "INFO"}},
 	}
 }
 

@@ -97,7 +97,7 @@ func (s *store) openRedis(c *config.Serve, lease presence.Options, spaces *names
 		return err
 	}
 	b, err := redisbroker.New(s.client, redisbroker.Options{
-		Prefix: c.RedisPrefix, Namespaces: spaces, Presence: tracker.Hear,
+		Prefix: c.RedisPrefix, Namespaces: spaces, Presence: tracker.Hear, Hook: s.trips,
 	})
 	if err != nil {
 		return err
