@@ -21,7 +21,7 @@ import (
 // tracing: that of where the trace began, which no hop changes. So a trace goes through Redis, and workers take
 // part by setting the attribute.
 type Tracer interface {
-	// Publish begins the publish of an event by a client. traceparent is the event's, "" for none. What it
+	// Publish begins the publish of an event. traceparent is the event's, "" for none. What it
 	// returns as context becomes the event's where it has none; end is called with the outcome unless it is nil.
 	Publish(channel, id, traceparent string) (context string, end func(broker.Receipt, error))
 	// Delivered tells that an event whose context is sampled has been written to those who read its channel
@@ -40,6 +40,10 @@ type Delivery struct {
 }
 
 const traceParentName = "traceparent"
+
+// Traced returns a broker whose publishes are followed, for what publishes beside the gateway's clients. The
+// gateway follows theirs by itself.
+func Traced(b broker.Broker, t Tracer) broker.Broker { return traced{b, t} }
 
 // traced has a tracer follow what is published through a broker.
 type traced struct {

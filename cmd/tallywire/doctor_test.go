@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +29,55 @@ func examine(t *testing.T, wantStatus int, args ...string) map[string]doctor.Fin
 		}
 	}
 	return found
+}
+
+// TestDoctorOfACluster: every primary is examined, and whether together they serve all slots.
+func TestDoctorOfACluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3, true, redistest.WithAOF(), redistest.WithConfig("maxmemory", "200mb", "maxmemory-policy", "noeviction"))
+	of := func(wantStatus int, args ...string) map[string][]doctor.Finding {
+		o := command(t, nil, "", append([]string{"doctor", "--json", "--redis", c.URL()}, args...)...)
+		require.Equal(t, wantStatus, o.status, "%s%s", o.stdout, o.stderr)
+		found := map[string][]doctor.Finding{}
+		for _, text := range lines(o.stdout) {
+			var f doctor.Finding
+			require.NoError(t, json.Unmarshal([]byte(text), &f), text)
+			found[f.Check] = append(found[f.Check], f)
+		}
+		return found
+	}
+	found := of(exitDone, "--load")
+	for check, all := range found {
+		for _, f := range all {
+			require.Equal(t, doctor.OK, f.Status, "%s: %+v", check, f)
+		}
+	}
+	require.Len(t, found["cluster"], 1)
+	for _, check := range []string{"connection", "version", "role", "memory", "eviction", "persistence", "pub/sub buffer", "replicas", "clock"} {
+		require.Len(t, found[check], 3, check)
+	}
+	for _, check := range []string{"round trip", "permissions", "functions", "presence", "commands", "inbox", "delivery"} {
+		require.Len(t, found[check], 1, check)
+	}
+	for _, s := range c.Primaries { // on all of them, not on one
+		require.Contains(t, fmt.Sprint(s.Do("FUNCTION", "LIST")), "tallywire_presence")
+	}
+
+	c.Primaries[1].Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+	c.Primaries[2].Do("CLUSTER", "DELSLOTSRANGE", 16000, 16383)
+	found = of(exitFailed)
+	require.Equal(t, doctor.Fail, found["cluster"][0].Status)
+	wrong := 0
+	for _, f := range found["eviction"] {
+		if f.Status == doctor.Fail {
+			wrong++
+			require.Contains(t, f.Detail, c.Primaries[1].Addr())
+		}
+	}
+	require.Equal(t, 1, wrong)
+
+	o := command(t, nil, "", "doctor", "--redis", c.Primaries[0].URL())
+	require.Equal(t, exitFailed, o.status)
+	require.Contains(t, o.stdout, "redis-cluster://")
 }
 
 func TestDoctorOfHealthyRedis(t *testing.T) {

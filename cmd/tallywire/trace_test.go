@@ -1,12 +1,22 @@
 package main
 
 import (
+	"encoding/hex"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/tallywire/tallywire/gateway/auth"
+	"github.com/tallywire/tallywire/internal/redistest"
 )
 
 // TestTraces: what is published reaches the collector that a flag or the environment names, the last of it when
@@ -31,6 +41,79 @@ func TestTraces(t *testing.T) {
 	default:
 		require.FailNow(t, "no spans came", g.stderr)
 	}
+}
+
+// publishSpans collect which channels spans of publishes are about.
+type publishSpans struct {
+	mu       sync.Mutex // guards the following
+	channels map[string]int
+	contexts map[string]string // of the last span, as trace-span
+}
+
+// ServeHTTP implements http.Handler, as far as a collector needs it that asks for no compression.
+func (p *publishSpans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var request collectortrace.ExportTraceServiceRequest
+	raw, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = proto.Unmarshal(raw, &request)
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, rs := range request.GetResourceSpans() {
+		for _, ss := range rs.GetScopeSpans() {
+			for _, s := range ss.GetSpans() {
+				if !strings.HasPrefix(s.GetName(), "publish ") {
+					continue
+				}
+				for _, kv := range s.GetAttributes() {
+					if kv.GetKey() == "messaging.destination.name" {
+						channel := kv.GetValue().GetStringValue()
+						p.channels[channel]++
+						p.contexts[channel] = hex.EncodeToString(s.GetTraceId()) + "-" + hex.EncodeToString(s.GetSpanId())
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestWhateverIsPublishedIsTraced: by a client, through the inbox, by an operator, by the demonstration; and the
+// event says so to who receives it.
+func TestWhateverIsPublishedIsTraced(t *testing.T) {
+	spans := &publishSpans{channels: map[string]int{}, contexts: map[string]string{}}
+	collector := httptest.NewServer(spans)
+	defer collector.Close()
+	s := redistest.Start(t)
+	g := serve(t, []string{"TALLYWIRE_AUTH_SECRET=" + secret}, "--demo", "--redis", s.URL(), "--trace-sample", "1", "--otlp-endpoint", collector.URL)
+	require.Eventually(t, func() bool { return status(t, g.public+"/readyz") == http.StatusOK }, 20*time.Second, 5*time.Millisecond)
+	client := mintFor(t, "alice", "tallywire", everything())
+	operator := mintFor(t, "ops", "tallywire-admin", auth.Permissions{Admin: true})
+	a := ask(t, http.MethodPost, g.public+"/v1/publish", client, `{"channel":"own:client","event":{"type":"x"}}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	a = ask(t, http.MethodPost, g.admin+"/admin/v1/publish", operator, `{"channel":"own:admin","event":{"type":"x"}}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	s.Do("XADD", "tw:_inbox", "*", "channel", "own:inbox", "event", `{"type":"x"}`)
+	s.Eventually("the inbox is empty", func() bool { return s.Do("XLEN", "tw:_inbox") == int64(0) })
+	s.Eventually("the demonstration has begun", func() bool {
+		jobs, _ := s.Do("KEYS", "tw:{jobs:*}").([]any)
+		return len(jobs) > 0
+	})
+	require.Equal(t, exitDone, g.stop())
+
+	spans.mu.Lock()
+	defer spans.mu.Unlock()
+	for _, channel := range []string{"own:client", "own:admin", "own:inbox"} {
+		require.Equal(t, 1, spans.channels[channel], channel)
+		entries, err := json.Marshal(s.Do("XRANGE", "tw:{"+channel+"}", "-", "+"))
+		require.NoError(t, err)
+		require.Contains(t, string(entries), spans.contexts[channel], "%s: who receives it can go on from there", channel)
+		delete(spans.channels, channel)
+	}
+	require.NotEmpty(t, spans.channels, "of the demonstration")
 }
 
 // TestTracesToNobody: a collector that is away is worth a line, and changes nothing else.

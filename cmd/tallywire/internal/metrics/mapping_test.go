@@ -40,7 +40,7 @@ func full(t *testing.T, g *gateway.Gateway) *metrics.Metrics {
 			}
 		},
 		CertificateEnd: func() time.Time { return time.Unix(1_900_000_000, 0) },
-		Pool: func() *redis.PoolStats { return &redis.PoolStats{IdleConns: 24, TotalConns: 49, Timeouts: 26} },
+		Pool:           func() *redis.PoolStats { return &redis.PoolStats{IdleConns: 24, TotalConns: 49, Timeouts: 26} },
 	})
 	require.NoError(t, err)
 	return m
@@ -92,7 +92,7 @@ func TestMapping(t *testing.T) {
 		`tallywire_channels_repairing`: 45, `tallywire_drains_total{result="ended"}`: 46,
 		`tallywire_drains_total{result="undone"}`: 47, `tallywire_drains_total{result="forced"}`: 48,
 		`tallywire_tls_certificate_expiry_timestamp_seconds`: 1_900_000_000,
-		`tallywire_cuts_total`: 42, `tallywire_pages_total`: 43, `tallywire_dead_letters_lost_total`: 74,
+		`tallywire_cuts_total`:                               42, `tallywire_pages_total`: 43, `tallywire_dead_letters_lost_total`: 74,
 	} {
 		require.Contains(t, s, series)
 		require.InDelta(t, want, s[series], 0, series)

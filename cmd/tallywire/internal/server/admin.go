@@ -75,7 +75,7 @@ func (s *Server) newAdmin(spaces *namespace.Table, keys []string) (*adminSide, e
 		cluster = a.cluster
 	}
 	o := admin.Options{
-		Gateway: s.id, Cluster: cluster, Store: s.store.broker, Namespaces: spaces, Registry: s.registry, Auth: a.auth,
+		Gateway: s.id, Cluster: cluster, Store: s.outlet, Namespaces: spaces, Registry: s.registry, Auth: a.auth,
 		Members: s.store.presence, Directory: s.store.directory, Dead: s.store.dead, Revocations: s.store.revocations,
 		Client: s.gateway.Handler(), Log: s.log,
 	}

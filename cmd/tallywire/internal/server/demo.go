@@ -83,7 +83,7 @@ func (p demoPublisher) Publish(ctx context.Context, channel string, e events.Eve
 	if err != nil {
 		return fmt.Errorf("%w: %w", reconcile.ErrRefused, err)
 	}
-	_, err = broker.PublishWait(ctx, p.s.store.broker, broker.Publication{
+	_, err = broker.PublishWait(ctx, p.s.outlet, broker.Publication{
 		Channel: channel, Event: raw, ID: e.Source + "/" + e.ID,
 	})
 	if errors.Is(err, broker.ErrRefused) {

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tallywire/tallywire/broker"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/config"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/logs"
 	"github.com/tallywire/tallywire/cmd/tallywire/internal/metrics"
@@ -67,6 +68,7 @@ type Server struct {
 	id       string
 	version  string
 	store    *store
+	outlet   broker.Broker // the store's, for what publishes beside the clients: traced where that is wanted
 	registry *events.Registry
 	auth     *auth.Authenticator
 	gateway  *gateway.Gateway
@@ -140,6 +142,7 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		Ping: c.Ping, DrainWait: c.DrainWait, DrainWindow: c.DrainWindow, MaxConnectionAge: c.MaxConnectionAge,
 		RelayMaxEvents: c.RelayEvents, RelayMaxBytes: c.RelayBytes, Receipts: s.store.receipts,
 	}
+	s.outlet = s.store.broker
 	if c.OTLPEndpoint != "" {
 		s.tracer, err = tracing.New(tracing.Options{
 			Endpoint: c.OTLPEndpoint, Sample: c.TraceSample, Gateway: s.id, Version: s.version, Log: s.log,
@@ -147,12 +150,12 @@ func (s *Server) assemble(spaces *namespace.Table) error {
 		if err != nil {
 			return err
 		}
-		o.Tracer = s.tracer
+		o.Tracer, s.outlet = s.tracer, gateway.Traced(s.store.broker, s.tracer)
 	}
 	s.gateway, err = gateway.New(o)
 	if err == nil && s.store.inbox != nil {
 		s.inbox, err = inbox.New(s.store.inbox, inbox.Options{
-			Gateway: s.id, Broker: s.store.broker, Dead: dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
+			Gateway: s.id, Broker: s.outlet, Dead: dead, Namespaces: spaces, Registry: s.registry, Log: s.log,
 			Passing: redisinbox.Passing,
 		})
 	}
