@@ -46,13 +46,17 @@ export async function open({ chromium: executablePath, shots, size: [deskWidth, 
     async shot(name, of = page) {
       if (shots) await of.screenshot({ animations: "disabled", timeout: 60_000, path: join(shots, `${name}.png`) });
     },
-    /** everySize takes pictures at the sizes and in the colours that people have, and looks for what sticks out. */
-    async everySize(name) {
-      for (const [width, height] of [[deskWidth, deskHeight], [390, 844]]) {
+    /**
+     * everySize takes pictures at the sizes and in the colours that people have, and looks for what sticks out. `check` is
+     * called for each of them.
+     */
+    async everySize(name, check) {
+      for (const [width, height] of [[deskWidth, deskHeight], [1024, 768], [390, 844]]) {
         await page.setViewportSize({ width, height });
         for (const colorScheme of ["light", "dark"]) {
           await page.emulateMedia({ colorScheme });
           if (shots) await page.screenshot({ animations: "disabled", timeout: 60_000, path: join(shots, `${name}-${width}-${colorScheme}.png`) });
+          await check?.(page, `${name} at ${width}, ${colorScheme}`);
         }
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         assert(wide <= 0, `${name} is ${wide} px too wide at ${width}`);

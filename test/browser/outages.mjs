@@ -1,12 +1,13 @@
 // What befalls the workbench, in order. After each step everything that it has counted is compared with what is in Redis.
 
 import assert from "node:assert/strict";
+import { accessible } from "./accessible.mjs";
 import { freezable } from "./freezable.mjs";
 import { tab } from "./tab.mjs";
 
-/** The job that is looked at, which runs for more than a minute, and all that there may be. */
-const JOB = "recon-0001";
-const JOBS = ["recon-0000", JOB, "recon-0002", "recon-0003", "recon-0004"];
+/** The number of the job that is looked at, which runs for more than a minute, and those that there may be. */
+const JOB = "0001";
+const JOBS = ["0000", JOB, "0002", "0003", "0004"];
 
 /** gatewayOf returns the number of the gateway to which a tab is connected. */
 const gatewayOf = async (one) => Number((await one.status()).gateway.replace("gw-", "")) - 1;
@@ -20,15 +21,18 @@ async function cut({ page, said }) {
 }
 
 /** more waits until there are so many events more in Redis, whether or not the page has them. */
-const more = async ({ ask }, by) => ask("grown", { channels: JOBS.flatMap((job) => [`jobs:${job}`, `matches:${job}`]), by });
+async function more({ ask, one }, by) {
+  const jobs = JOBS.map((number) => one.job().slice(0, -JOB.length) + number);
+  return ask("grown", { channels: jobs.flatMap((job) => [`jobs:${job}`, `matches:${job}`]), by });
+}
 
 export const steps = {
   async "quiet: the workbench is live"({ one, everySize }) {
     const { page } = one;
     await one.says("Live");
     assert.equal((await one.status()).transport, "websocket");
-    await one.choose(JOB);
-    const bar = page.locator(`[data-job="${JOB}"]`).getByRole("progressbar");
+    await one.choose(await one.newest(JOB));
+    const bar = page.locator(`[data-job="${one.job()}"]`).getByRole("progressbar");
     await page.waitForFunction(
       (e) => Number(e.getAttribute("aria-valuenow")) > 0 && document.querySelectorAll(".rows .row").length > 5, await bar.elementHandle());
     const before = await one.shown();
@@ -39,14 +43,14 @@ export const steps = {
     for (let n = 0, id = await top(); n < 3; n++, id = await top()) {
       await page.waitForFunction((was) => document.querySelector(".row[aria-rowindex='2']").id !== was, id);
     }
-    await everySize("live");
+    await everySize("live", accessible);
   },
 
   async "quiet: another tab is another session, and each shows both"(all) {
     const { one, config, shot, page } = all;
     const two = await tab(await page.context().newPage(), config.url);
     await two.says("Live");
-    await two.choose(JOB);
+    await two.choose(one.job());
     all.tabs.push(two);
     const [a, b] = [await one.status(), await two.status()];
     assert.notEqual(a.session, b.session);
@@ -58,7 +62,13 @@ export const steps = {
     await two.page.locator(".row[aria-rowindex='2']").click();
     // A face is a button while there is something to show that its owner looks at.
     await one.page.getByRole("list", { name: /here$/ }).getByRole("button", { name: b.user }).click();
-    await one.page.locator('.row[aria-selected="true"]').getByRole("img", { name: b.user }).waitFor();
+    const shown = one.page.locator('.row[aria-selected="true"]');
+    await shown.getByRole("img", { name: b.user }).waitFor();
+    // It is seen whole: what is over its corners is the row itself.
+    await one.page.waitForFunction((row) => {
+      const { left, right, top, bottom } = row.getBoundingClientRect();
+      return [[left + 9, top + 2], [right - 9, bottom - 2]].every(([x, y]) => row.contains(document.elementFromPoint(x, y)));
+    }, await shown.elementHandle());
     await page.bringToFront(); // as a browser shows and measures it, only one is in front
     await shot("two");
   },
@@ -80,12 +90,12 @@ export const steps = {
   },
 
   async "a page is frozen, and its gateway killed meanwhile"(all) {
-    const { config, figure, ask, watch } = all;
+    const { config, one, figure, ask, watch } = all;
     const browser = await freezable(config.chromium);
     try {
       watch(browser.page);
       const third = await tab(browser.page, config.url);
-      await third.choose(JOB);
+      await third.choose(one.job());
       await third.caughtUp();
       const gateway = await gatewayOf(third);
       const began = Date.now();
@@ -143,6 +153,9 @@ export const steps = {
     assert.equal((await one.account()).reconnects, reconnects, "it went to another gateway before it left the one");
     const visited = [before, ...said.map((s) => s.gateway)];
     assert(visited.length > 1, `it has been at ${visited.join(", ")}`);
+    // The demonstration began anew as well, with jobs of its own.
+    const next = await one.newest(JOB);
+    for (const each of all.tabs) await each.choose(next);
   },
 
   async "the tab is offline"(all) {
@@ -158,9 +171,9 @@ export const steps = {
     await one.says("Live");
   },
 
-  async "the demonstration ends, and each table shows what its events say"({ tabs, ask, everySize }) {
+  async "the demonstration ends, and each table shows what its events say"({ tabs, one, ask, everySize }) {
     await ask("stop", { gateway: 0 });
-    const { counts } = await ask("matches", { channel: `matches:${JOB}` });
+    const { counts } = await ask("matches", { channel: `matches:${one.job()}` });
     const all = Object.values(counts).reduce((a, b) => a + b, 0);
     assert(all > 100, `${all} matches`);
     for (const each of tabs) {

@@ -63,6 +63,8 @@ export async function tab(page, url) {
   return {
     page, account, status, said, says, over, caughtUp, channels,
     job: () => job,
+    /** newest returns the id of the newest job with that number that is not the chosen one, once it is listed: each run of the demonstration has its tag. */
+    newest: (number) => page.locator(`[data-job$="-${number}"]:not([data-job="${job}"])`).first().getAttribute("data-job", HEALS),
     async choose(name) {
       job = name;
       await page.locator(`[data-job="${name}"]`).click();

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -116,7 +117,7 @@ func (j *job) failed(ctx context.Context, cause error) error {
 	body := f.Message
 	if data.WillRetry {
 		data.RetryAt = stamp(now.Add(j.o.RetryIn))
-		body = fmt.Sprintf("%s Attempt %d follows.", body, j.o.Attempt+1)
+		body = fmt.Sprintf("%s. Attempt %d follows.", strings.TrimSuffix(body, "."), j.o.Attempt+1)
 	}
 	if err := j.jobs(ctx, "job.failed", "failed", data); err != nil {
 		return err

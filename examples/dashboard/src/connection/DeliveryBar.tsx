@@ -82,7 +82,7 @@ function Details({ of, close }: { of: DeliveryAccount; close: () => void }): Rea
         Counted by this page from cursors alone; also at <code>window.__tallywire.read()</code>. Transports so far:{' '}
         {of.transports.join(' → ') || 'none'}.
       </p>
-      <div className="scroll">
+      <div className="scroll" tabIndex={0} role="region" aria-labelledby="account-title">
         <table>
           <thead>
             <tr>

@@ -105,7 +105,7 @@ export const JobCard = memo(function JobCard({ id, chosen, choose }: Props): Rea
           <span className="track" role="progressbar" aria-label={`Progress of ${name ?? id}`} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(done)}>
             <span className="fill" style={{ transform: `scaleX(${done / 100})` }} />
           </span>
-          <span className="percent">{percent(done, done < 100 ? 1 : 0)}</span>
+          <span className="percent">{kind === 'unknown' ? '–' : percent(done, done < 100 ? 1 : 0)}</span>
         </span>
         <span className="facts" title={facts.join(' · ')}>
           {facts.map((fact) => (

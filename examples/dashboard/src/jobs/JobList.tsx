@@ -35,7 +35,9 @@ export function JobList({ jobs, known, refused, chosen, choose }: Props): ReactN
             {refused === null ? (
               <>
                 <strong>No job yet.</strong> The first one appears here by itself. To start one:{' '}
-                <code>go run ./examples/reconciler --url {location.origin}</code>
+                <code>
+                  go run ./examples/reconciler <span className="nowrap">--url {location.origin}</span>
+                </code>
               </>
             ) : (
               <>

@@ -129,7 +129,7 @@ function Nothing({ loading, view, filtered }: { loading: boolean; view: TableVie
   }
   if (loading) {
     return (
-      <div className="rows" aria-busy="true" aria-label="Matches are being loaded">
+      <div className="rows" role="group" aria-busy="true" aria-label="Matches are being loaded">
         {Array.from({ length: 9 }, (_, n) => (
           <div key={n} className="skeleton row-skeleton" />
         ))}

@@ -1,5 +1,5 @@
 import type { EventMap } from '@tallywire/client';
-import { useEvent } from '@tallywire/client/react';
+import { useConnectionStatus, useEvent } from '@tallywire/client/react';
 import { useState, type ReactNode } from 'react';
 import { useNow } from '../ui/useNow';
 import { ago } from '../ui/format';
@@ -24,21 +24,24 @@ export function SystemStatus(): ReactNode {
     onReset: ({ reason }) => reason !== 'trimmed' && setComponents(new Map()),
   });
   const { open, root, toggle } = usePopover();
+  const connected = useConnectionStatus({ select: (s) => s.status === 'live' || s.status === 'degraded' });
   const now = useNow();
   const list = [...components.values()].sort((a, b) => SAID[b.status].rank - SAID[a.status].rank || a.component.localeCompare(b.component));
   const [worst] = list;
   if (!worst) return null;
+  const said = SAID[worst.status].rank === 0 ? 'All systems operational' : `${worst.component}: ${SAID[worst.status].text.toLowerCase()}`;
+  const tone = (s: Status): string => (connected ? SAID[s.status].tone : 'idle'); // what was so need not be so
   return (
     <div className="popover-root system" ref={root}>
       <button
         type="button"
         className="button quiet"
         aria-expanded={open}
-        aria-label={`System status: ${SAID[worst.status].rank === 0 ? 'all operational' : `${worst.component} ${SAID[worst.status].text}`}`}
+        aria-label={`System status${connected ? '' : ', as last known'}: ${said}`}
         onClick={toggle}
       >
-        <span className="dot" data-tone={SAID[worst.status].tone} aria-hidden="true" />
-        <span className="wide">{SAID[worst.status].rank === 0 ? 'All systems operational' : `${worst.component}: ${SAID[worst.status].text.toLowerCase()}`}</span>
+        <span className="dot" data-tone={tone(worst)} aria-hidden="true" />
+        <span className="wide">{connected ? said : `Last known: ${said.toLowerCase()}`}</span>
         <span className="narrow">{SAID[worst.status].text}</span>
         <Icon name="pulse" />
       </button>
@@ -47,7 +50,7 @@ export function SystemStatus(): ReactNode {
           <ul className="statuses">
             {list.map((s) => (
               <li key={s.component}>
-                <span className="dot" data-tone={SAID[s.status].tone} aria-hidden="true" />
+                <span className="dot" data-tone={tone(s)} aria-hidden="true" />
                 <span>
                   <strong>{s.component}</strong> {SAID[s.status].text}
                   <span className="sub">
