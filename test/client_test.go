@@ -136,11 +136,17 @@ func (w *worker) publish(channel string) string {
 	w.journal.publish(channel, value, unknown, broker.Cursor{})
 	event := fmt.Sprintf(`{"id":"%s","source":"worker-1","type":"x.test","data":{"value":"%s"}}`, value, value)
 	var c broker.Cursor
+	var last error
+	defer func() {
+		if w.t.Failed() {
+			w.t.Logf("publish to %s: %v", channel, last)
+		}
+	}()
 	require.Eventually(w.t, func() bool {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		reply, err := w.client.Do(ctx, "FCALL", "tw_publish", 1, "tw:{"+channel+"}", event, "id=worker-1/"+value).Slice()
-		if err != nil {
+		if last = err; err != nil {
 			return false
 		}
 		c, err = broker.ParseCursor(fmt.Sprint(reply[0]))

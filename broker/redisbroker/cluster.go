@@ -131,6 +131,9 @@ func (c *cluster) apply(ctx context.Context, g *errgroup.Group, v *view) {
 		c.owners[slot] = c.members[addr]
 	}
 	c.fenceLocked(&old)
+	if c.owners != old {
+		c.client.ReloadState(ctx) // for those who share it
+	}
 	moved := c.moveLocked()
 	gone := c.goneLocked()
 	close(c.looked)

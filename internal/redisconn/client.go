@@ -76,7 +76,24 @@ func (t *Target) Client() redis.UniversalClient {
 		IsClusterMode:            t.Mode == Cluster,
 	}
 	o.TLSConfig = t.tlsConfig()
+	if t.Mode == Cluster {
+		return redis.NewClusterClient(clusterOptions(o))
+	}
 	return redis.NewUniversalClient(o)
+}
+
+// ReloadInterval is how old the list of a cluster's nodes may be. A node that cannot be reached does not make
+// go-redis (read at v9.23.0) read it anew: with its default, the slots of one that died are away for a minute after
+// its replica took over.
+const ReloadInterval = 2 * time.Second
+
+// clusterOptions are the settings of a cluster beside the others. Commands name their keys themselves, so that the
+// server need not be asked for what it knows of them (COMMAND).
+func clusterOptions(o *redis.UniversalOptions) *redis.ClusterOptions {
+	c := o.Cluster()
+	c.ClusterStateReloadInterval = ReloadInterval
+	c.DisableRoutingPolicies = true
+	return c
 }
 
 // LogTo sends what go-redis logs by itself (for the whole process) to f.
