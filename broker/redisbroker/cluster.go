@@ -126,7 +126,7 @@ func (c *cluster) apply(ctx context.Context, g *errgroup.Group, v *view) {
 			continue
 		}
 		if c.members[addr] == nil {
-			c.members[addr] = c.begin(ctx, addr, slotProbe(uint16(slot))) //nolint:gosec // a slot
+			c.members[addr] = c.begin(ctx, addr, slotProbe(uint16(slot)))
 		}
 		c.owners[slot] = c.members[addr]
 	}
@@ -157,7 +157,7 @@ func (c *cluster) fenceLocked(old *[slots]*member) {
 	from := map[*member][]uint16{}
 	for slot, m := range old {
 		if m != nil && m != c.owners[slot] {
-			from[m] = append(from[m], uint16(slot)) //nolint:gosec // a slot
+			from[m] = append(from[m], uint16(slot))
 		}
 	}
 	for m, moved := range from {

@@ -175,7 +175,7 @@ func (d *detour) run(ctx context.Context) {
 		case <-d.wake:
 		case <-ctx.Done():
 		}
-		for ctx.Err() == nil && d.sendAll() && sleep(ctx, detourPause) {
+		for ctx.Err() == nil && d.sendAll(ctx) && sleep(ctx, detourPause) {
 			continue
 		}
 	}
@@ -189,7 +189,7 @@ func (d *detour) run(ctx context.Context) {
 }
 
 // sendAll sends what can be sent, once, and reports whether something is left.
-func (d *detour) sendAll() (more bool) {
+func (d *detour) sendAll(ctx context.Context) (more bool) {
 	d.mu.Lock()
 	queue := d.queue
 	d.queue = nil
@@ -203,7 +203,7 @@ func (d *detour) sendAll() (more bool) {
 		switch {
 		case !now.Before(h.deadline):
 			h.done(broker.Receipt{}, errLate)
-		case waiting[h.slot] || !d.try(h):
+		case waiting[h.slot] || !d.try(ctx, h):
 			waiting[h.slot] = true
 			kept = append(kept, *h)
 			continue
@@ -219,8 +219,8 @@ func (d *detour) sendAll() (more bool) {
 }
 
 // try sends a publication that was held, and reports whether it is off.
-func (d *detour) try(h *held) bool {
-	ctx, cancel := context.WithDeadline(context.Background(), h.deadline)
+func (d *detour) try(ctx context.Context, h *held) bool {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), h.deadline)
 	defer cancel()
 	sent, err := d.cluster.send(ctx, h, true)
 	if err != nil {

@@ -262,7 +262,7 @@ func TestCredentials(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	ring := redis.NewRing(&redis.RingOptions{})
-	defer ring.Close()
+	defer func() { _ = ring.Close() }()
 	_, err := redisbroker.New(ring, redisbroker.Options{})
 	require.ErrorContains(t, err, "*redis.Ring")
 

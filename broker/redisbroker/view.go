@@ -21,7 +21,7 @@ var errBlind = errors.New("no node of the cluster answers")
 // a node that is cut off believes is old.
 func (c *cluster) look(ctx context.Context) (*view, error) {
 	addrs := c.addresses()
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] }) //nolint:gosec // to spread them
 	failure := errBlind
 	for _, addr := range addrs {
 		v, err := c.ask(ctx, addr)

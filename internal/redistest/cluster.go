@@ -86,7 +86,7 @@ func (c *Cluster) await() {
 			if info["cluster_state"] != "ok" || info["cluster_slots_ok"] != strconv.Itoa(clusterSlots) {
 				return false
 			}
-			ranges, err := s.Admin().ClusterSlots(s.t.Context()).Result()
+			ranges, err := served(s)
 			if err != nil || len(ranges) != len(c.Primaries) {
 				return false
 			}
@@ -113,6 +113,11 @@ func clusterInfo(s *Server) map[string]string {
 		}
 	}
 	return info
+}
+
+// served returns who serves what, as a node sees it and as clients ask it.
+func served(s *Server) ([]redis.ClusterSlot, error) {
+	return s.Admin().ClusterSlots(s.t.Context()).Result() //nolint:staticcheck // CLUSTER SHARDS says it otherwise
 }
 
 func clusterID(s *Server) string {
@@ -147,7 +152,7 @@ func (c *Cluster) Owner(key string) int {
 	c.t.Helper()
 	slot := c.Slot(key)
 	for i, s := range c.Primaries {
-		ranges, err := s.Admin().ClusterSlots(c.t.Context()).Result()
+		ranges, err := served(s)
 		if err != nil {
 			continue
 		}
@@ -201,7 +206,7 @@ func (c *Cluster) FailOver(place int) {
 	c.Primaries[place], c.Replicas[place] = heir, nil
 	for _, s := range c.Primaries {
 		s.Eventually("a promotion", func() bool {
-			ranges, err := s.Admin().ClusterSlots(c.t.Context()).Result()
+			ranges, err := served(s)
 			if err != nil || clusterInfo(s)["cluster_state"] != "ok" {
 				return false
 			}
