@@ -1,5 +1,6 @@
 import { assemble } from './core.js';
 import { position } from './cursor.js';
+import { dispatch } from './dispatch.js';
 import { TallywireError } from './error.js';
 import type { EventMap } from './events/index.js';
 import type { Listener } from './listener.js';
@@ -8,7 +9,6 @@ import { presenceHandle } from './presence/handle.js';
 import { settings } from './settings.js';
 import { listeners } from './store.js';
 import type {
-  ChannelEvent,
   Client,
   ClientOptions,
   EventHandler,
@@ -47,7 +47,7 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
     return {
       channel,
       getState: () => stateOf(l, ch.owner !== null, ch.head),
-      onState: (fn) => l.changed.add(fn),
+      onState: l.changed.add,
       close() {
         if (l.closed) return;
         l.closed = true;
@@ -61,13 +61,13 @@ export function createClient<M = EventMap>(options: ClientOptions): Client<M> {
       core.start();
       return (await core.more()).connected();
     },
-    reconnect: () => core.connection.reconnect(),
+    reconnect: core.connection.reconnect,
     close() {
       void shared?.then((x) => 'close' in x && x.close());
       return core.close();
     },
-    getStatus: () => core.getStatus(),
-    onStatus: (fn) => core.onStatus.add(fn),
+    getStatus: core.getStatus,
+    onStatus: core.onStatus.add,
     on: (_name, fn) => core.onError.add(fn),
     subscribe,
     async publish(channel: string, event: EventInput, o?: PublishOptions) {
@@ -93,7 +93,6 @@ function listenerFor<M>(
   if (from !== 'now' && !(from instanceof Date) && !pos) {
     throw new TallywireError('invalid_argument', `from: ${JSON.stringify(from)} is none`, { channel });
   }
-  const map = handler as Readonly<Record<string, EventHandler | undefined>>;
   return {
     pos,
     since: from instanceof Date ? from.toISOString() : undefined,
@@ -102,9 +101,6 @@ function listenerFor<M>(
     options: o,
     state: {} as SubscriptionState, // made when it is first looked at
     changed: listeners(thrown),
-    onEvent:
-      typeof handler === 'function'
-        ? handler
-        : (e: ChannelEvent) => (Object.hasOwn(map, e.type) ? map[e.type] : map['*'])?.(e),
+    onEvent: (e) => dispatch(handler, e),
   };
 }

@@ -66,12 +66,19 @@ export function connection(
   }
 
   function trying(change: Partial<ConnectionStatus>): void {
-    setStatus({ status: everLive ? 'reconnecting' : 'connecting', ...change });
+    if (!cur) setStatus({ status: everLive ? 'reconnecting' : 'connecting', ...change });
   }
 
   function release(c: Conn): void {
     c.link.close();
     hooks.lost(c);
+  }
+
+  /** Lets go of the current connection. */
+  function leave(): void {
+    const c = cur;
+    cur = null;
+    if (c) release(c);
   }
 
   /** Opens a connection over a transport; `quiet` when it is only to be seen whether that works. */
@@ -87,7 +94,7 @@ export function connection(
         probeLater();
       } else missed(error, proven);
     };
-    if (!cur) trying({ retryAt: null });
+    trying({ retryAt: null });
     attemptTimer = setTimeout(() => failed(new TallywireError('timeout', 'no connection in time', { retry: true })), s.timeoutMs);
     try {
       const [openLink, token] = await Promise.all([s.load(s.transports[at] ?? 'websocket'), freshToken(s.token)]);
@@ -154,16 +161,14 @@ export function connection(
 
   /** Lets go of earlier connections that owe nothing any more. */
   function retireOwing(): void {
-    for (const c of [...old.keys()]) if (!hooks.owes(c)) retire(c);
+    for (const c of old.keys()) if (!hooks.owes(c)) retire(c);
   }
 
   function take(c: Conn, frames: ServerFrame[]): void {
     for (const f of frames) {
       if (c !== cur) break;
-      if (f.type === 'moving') {
-        clearTimeout(retryTimer);
-        retryTimer = setTimeout(() => void open(level, false), f.after_ms ?? 0);
-      } else if (f.type === 'degraded') setStatus({ status: f.degraded ? 'degraded' : 'live' });
+      if (f.type === 'moving') openIn(f.after_ms ?? 0);
+      else if (f.type === 'degraded') setStatus({ status: f.degraded ? 'degraded' : 'live' });
     }
     hooks.frames(c, frames);
   }
@@ -175,25 +180,31 @@ export function connection(
     hooks.lost(c);
     clearTimeout(probeTimer);
     const stable = Date.now() - c.up >= STABLE_MS;
+    const proven = stable && c.link.proven();
     if (stable) misses = 0;
-    if (stable && c.link.proven()) failures = 0;
+    if (proven) failures = 0;
     setStatus({ status: 'reconnecting', transport: null, latencyMs: null, lastError: error });
     if (next) return; // the next one is being made already
-    missed(error, stable && c.link.proven());
+    missed(error, proven);
   }
 
   /** An attempt, or a connection, came to nothing: waits, perhaps for another transport. */
   function missed(error: TallywireError, proven: boolean): void {
-    const blameless = proven || needsToken(error) || error.retryAfterMs !== undefined || error.code === 'too_many_errors';
+    const broken = error.code === 'too_many_errors';
+    const blameless = proven || broken || needsToken(error) || error.retryAfterMs !== undefined;
     if (!blameless && ++failures >= (everLive ? 3 : 2)) {
       failures = 0;
       level = (level + 1) % s.transports.length;
     }
     let wait = Math.max(jitter(s.minMs, s.maxMs, misses++), (error.retryAfterMs ?? 0) * between(1, 1.25));
-    if (error.code === 'too_many_errors' || (error.status === 403 && !error.retry)) wait = s.maxMs * between(1, 2);
-    if (!cur) trying({ lastError: error, retryAt: Date.now() + wait });
+    if (broken || (error.status === 403 && !error.retry)) wait = s.maxMs * between(1, 2);
+    trying({ lastError: error, retryAt: Date.now() + wait });
+    openIn(wait);
+  }
+
+  function openIn(ms: number): void {
     clearTimeout(retryTimer);
-    retryTimer = setTimeout(() => void open(level, false), wait);
+    retryTimer = setTimeout(() => void open(level, false), ms);
   }
 
   /** Looks for a better transport after a while, which is longer each time that there was none. */
@@ -211,15 +222,17 @@ export function connection(
     void open(level, false);
   }
 
+  function start(): void {
+    if (state !== 'idle') return;
+    state = 'running';
+    now();
+  }
+
   return {
+    start,
     current: () => cur,
     both: () => [cur, next].filter((c) => c !== null),
     settled: retireOwing,
-    start() {
-      if (state !== 'idle') return;
-      state = 'running';
-      void open(level, false);
-    },
     wake(anew) {
       if (anew) {
         failures = 0;
@@ -239,20 +252,17 @@ export function connection(
       down(cur, error);
     },
     reconnect() {
-      if (state === 'idle') return this.start();
+      if (state === 'idle') return start();
       if (state === 'closed') return;
-      const c = cur;
-      cur = null;
-      if (c) release(c);
+      leave();
       now();
     },
     close() {
       state = 'closed';
       abandon();
       clearTimeout(probeTimer);
-      for (const c of [...old.keys()]) retire(c);
-      if (cur) release(cur);
-      cur = null;
+      for (const c of old.keys()) retire(c);
+      leave();
       setStatus({ status: 'closed', transport: null, latencyMs: null, retryAt: null });
     },
   };

@@ -1,5 +1,6 @@
 import { jitter } from './backoff.js';
 import type { Channel } from './channel.js';
+import { earliest } from './channel.js';
 import type { Conn } from './conn.js';
 import type { Connection } from './connection.js';
 import { connection } from './connection.js';
@@ -8,9 +9,10 @@ import { dispatcher } from './dispatcher.js';
 import { refusal, TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
 import { stateOf } from './listener.js';
-import { persist } from './persist.js';
+import { kept } from './persist.js';
 import type { Later } from './later.js';
 import type { Settings } from './settings.js';
+import { idle } from './status.js';
 import type { Listeners } from './store.js';
 import { listeners } from './store.js';
 import type { Subscriptions } from './subscriptions.js';
@@ -48,26 +50,16 @@ export function assemble(s: Settings): Core {
       throw cause;
     });
   });
-  const report = (error: TallywireError) => onError.call(error);
+  const report = onError.call;
   const thrown = (cause: unknown, channel?: string) =>
     report(new TallywireError('handler_failed', `handler failed: ${String(cause)}`, { channel, cause }));
   const onStatus = listeners(thrown);
   let rest: Later | undefined;
   let loading: Promise<Later> | undefined;
-  const cursors = persist(s);
   const dirty = new Set<Channel>();
   let giveUp: (() => void) | undefined;
   let ids = 0;
-  let status: ConnectionStatus = {
-    status: 'idle',
-    transport: null,
-    latencyMs: null,
-    lastError: null,
-    retryAt: null,
-    user: null,
-    session: s.session,
-    gateway: null,
-  };
+  let status = idle(s.session);
 
   const id = () => ++ids;
   const wait = (failures: number) => s.minMs / 2 + jitter(s.minMs, s.maxMs, failures - 1);
@@ -92,7 +84,7 @@ export function assemble(s: Settings): Core {
     dirty.clear();
     for (const ch of all) {
       const live = ch.owner !== null;
-      cursors.write(ch);
+      if (ch.listeners.size > 0) kept(s, ch.name, earliest(ch)?.cursor);
       rest?.presence.changed(ch);
       for (const l of ch.listeners) {
         const before = l.state;
@@ -130,16 +122,8 @@ export function assemble(s: Settings): Core {
           thrown,
           getStatus,
           onStatus,
-          wake: conn.wake,
-          fail: (error) => conn.fail(error),
-          ask(channel) {
-            const ch = subs.channels.get(channel);
-            if (ch) subs.ask(ch);
-          },
-          doubt: () => current()?.link.probe(),
-          left: (channel) => subs.release(channel),
-          watch: (channel) => subs.watch(channel),
-          live: (channel) => !!subs.channels.get(channel)?.owner,
+          connection: conn,
+          subs,
         });
         const c = current();
         if (c) rest.attached(c);
@@ -192,7 +176,7 @@ export function assemble(s: Settings): Core {
   }
 
   const conn: Connection = connection(s, setStatus, {
-    opening: (c) => subs.askAll(c),
+    opening: subs.askAll,
     attached(c) {
       rest?.attached(c);
       subs.forgive();
@@ -203,7 +187,7 @@ export function assemble(s: Settings): Core {
       subs.lost(c);
       if (!current()) rest?.lost();
     },
-    owes: (c) => subs.owes(c),
+    owes: subs.owes,
   });
 
   function start(): void {
@@ -222,7 +206,7 @@ export function assemble(s: Settings): Core {
     thrown,
     getStatus,
     start,
-    saved: (channel) => cursors.read(channel),
+    saved: (channel) => kept(s, channel),
     async close() {
       conn.close();
       queue.clear();

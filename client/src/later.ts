@@ -1,6 +1,7 @@
 import type { Calls } from './calls.js';
 import { calls } from './calls.js';
 import type { Conn } from './conn.js';
+import type { Connection } from './connection.js';
 import { TallywireError } from './error.js';
 import type { ServerFrame } from './frame.js';
 import type { Presence, PresenceNeeds } from './presence/index.js';
@@ -36,22 +37,23 @@ export interface LaterNeeds extends PresenceNeeds {
   readonly limit: number;
   report(error: TallywireError): void;
   readonly onStatus: Listeners;
-  /** It is worth connecting at once, by the best way where `anew`. */
-  wake(anew: boolean): void;
-  /** Asks for a channel again. */
-  ask(channel: string): void;
-  /** Gives up the current connection. */
-  fail(error: TallywireError): void;
-  /** The connection may be gone. */
-  doubt(): void;
+  readonly connection: Connection;
 }
 
 export function later(n: LaterNeeds): Later {
   const publishes = calls(n);
   const together = presence(n);
   const tokens = refresher(n);
-  const dog = watchdog({ ...n, degraded: () => n.getStatus().status === 'degraded' });
-  const undo = onMoments(n.wake, n.doubt);
+  const dog = watchdog({
+    current: n.current,
+    degraded: () => n.getStatus().status === 'degraded',
+    fail: n.connection.fail,
+    ask(channel) {
+      const ch = n.subs.channels.get(channel);
+      if (ch) n.subs.ask(ch);
+    },
+  });
+  const undo = onMoments(n.connection.wake, () => n.current()?.link.probe());
   return {
     calls: publishes,
     presence: together,

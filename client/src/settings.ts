@@ -1,19 +1,16 @@
 import { TallywireError } from './error.js';
 import { randomName } from './random.js';
-import type { Link, LinkHandler, OpenLink } from './transport/link.js';
+import type { Link, LinkHandler, LinkOptions } from './transport/link.js';
 import { openWebSocket } from './transport/websocket.js';
 import type { ClientOptions, TokenSource, TransportName } from './types/index.js';
 
 /** Options with their defaults. */
-export interface Settings {
-  readonly base: string;
+export interface Settings extends Omit<LinkOptions, 'token'> {
   readonly token: TokenSource | undefined;
-  readonly session: string;
   /** What is worth trying; shortened by what turns out not to exist here. */
   readonly transports: TransportName[];
   readonly minMs: number;
   readonly maxMs: number;
-  readonly timeoutMs: number;
   readonly queue: number;
   readonly lingerMs: number;
   readonly shareKey: string;
@@ -24,15 +21,6 @@ export interface Settings {
 
 /** Loads what opens links of a transport. */
 export type Load = (name: TransportName) => Promise<(token: string | undefined, on: LinkHandler) => Link>;
-
-/** What is only needed where WebSockets do not get through is in a file of its own. */
-const fallback = () => import('./transport/fallback.js');
-
-const LOAD: Record<TransportName, () => Promise<OpenLink>> = {
-  websocket: async () => openWebSocket,
-  sse: async () => (await fallback()).openSSE,
-  poll: async () => (await fallback()).openPoll,
-};
 
 /** Checks options and fills what is left out. */
 export function settings(o: ClientOptions): Settings {
@@ -48,17 +36,12 @@ export function settings(o: ClientOptions): Settings {
     persist,
   } = o;
   const base = baseOf(o.url);
-  const link = {
+  const s: Settings = {
     base,
-    session,
-    timeoutMs,
     fetch: o.fetch ?? fetch?.bind(globalThis),
     WebSocket: o.WebSocket ?? WebSocket,
     // A session that was named may have sent commands before: the gateway says which number comes next.
     commands: { seq: o.session === undefined ? 1 : Number.MAX_SAFE_INTEGER },
-  };
-  return {
-    base,
     token,
     session,
     transports: [...transports],
@@ -70,10 +53,12 @@ export function settings(o: ClientOptions): Settings {
     shareKey: o.shareKey ?? base,
     persist,
     async load(name) {
-      const open = await LOAD[name]();
-      return (fresh, on) => open({ ...link, token: fresh }, on);
+      // What is only needed where WebSockets do not get through is in a file of its own.
+      const open = name === 'websocket' ? openWebSocket : (await import('./transport/fallback.js'))[name];
+      return (fresh, on) => open({ ...s, token: fresh }, on);
     },
   };
+  return s;
 }
 
 function baseOf(url: string): string {

@@ -61,12 +61,7 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
   function request(ch: Channel): ChannelRequest {
     const since = [...ch.listeners].flatMap((l) => (!l.pos && l.since) || []).sort()[0];
     const cursor = since === undefined ? earliest(ch)?.cursor : undefined;
-    return {
-      channel: ch.name,
-      ...(since !== undefined && { since }),
-      ...(cursor !== undefined && { cursor }),
-      ...(ch.watchers > 0 && { presence: true }),
-    };
+    return { channel: ch.name, since, cursor, presence: ch.watchers > 0 || undefined };
   }
 
   function askOn(c: Conn, chs: Iterable<Channel>): void {
@@ -76,7 +71,7 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
       if (ch.refused || channels.get(ch.name) !== ch) continue;
       const r = request(ch);
       requests.push(r);
-      ch.presence = r.presence === true;
+      ch.presence = !!r.presence;
       c.asks.set(ch.name, { id, sent: r.cursor === undefined ? undefined : earliest(ch) });
     }
     if (requests.length === 0) return;
@@ -87,23 +82,13 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
   /** Asks once for all that is asked for in one turn. */
   function ask(ch: Channel): void {
     clearTimeout(ch.retry);
-    ch.retry = undefined;
-    if (due) {
-      due.add(ch);
-      return;
-    }
+    if (due) return void due.add(ch);
     due = new Set([ch]);
     queueMicrotask(() => {
       const all = due ?? [];
       due = undefined;
       for (const c of n.conns()) askOn(c, all);
     });
-  }
-
-  function fence(ch: Channel): void {
-    ch.owner = null;
-    n.conns()[0]?.asks.delete(ch.name);
-    n.changed(ch);
   }
 
   function still(ch: Channel): void {
@@ -161,7 +146,9 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
     },
     ask,
     again(ch, waitMs = 0) {
-      fence(ch);
+      ch.owner = null;
+      n.conns()[0]?.asks.delete(ch.name);
+      n.changed(ch);
       if (ch.began && Date.now() - ch.began >= STABLE_MS) ch.failures = 0;
       ch.began = 0;
       clearTimeout(ch.retry);
@@ -179,10 +166,7 @@ export function subscriptions(n: SubscriptionsNeeds): Subscriptions {
         n.changed(ch);
       }
     },
-    owes(c) {
-      for (const ch of channels.values()) if (ch.owner === c) return true;
-      return false;
-    },
+    owes: (c) => [...channels.values()].some((ch) => ch.owner === c),
     forgive() {
       for (const ch of channels.values()) {
         if (!ch.refused) continue;

@@ -1,7 +1,8 @@
 import type { Core } from '../core.js';
 import type { Members, PresenceHandle } from '../types/index.js';
 
-const NOBODY: Members = { known: false, count: 0, sessions: 0, members: [], stale: true, error: undefined };
+/** What is known before anything is. */
+export const NOBODY: Members<never> = { known: false, count: 0, sessions: 0, members: [], stale: true, error: undefined };
 
 /** A handle on presence in a channel. It works in the order of its calls, also before it is loaded. */
 export function presenceHandle<S>(core: Core, channel: string): PresenceHandle<S> {

@@ -1,6 +1,7 @@
 import type { Channel } from '../channel.js';
 import type { Conn } from '../conn.js';
 import type { ClientFrame, ServerFrame } from '../frame.js';
+import type { Subscriptions } from '../subscriptions.js';
 import type { ConnectionStatus, Members } from '../types/index.js';
 import type { Roster } from './roster.js';
 import { roster } from './roster.js';
@@ -30,24 +31,19 @@ export interface PresenceNeeds {
   getStatus(): ConnectionStatus;
   id(): number;
   backoff(failures: number): number;
-  /** The session is not present there any more. */
-  left(channel: string): void;
-  /** Has the members of a channel followed; returns its undo. */
-  watch(channel: string): () => void;
-  /** Whether a connection feeds the channel. */
-  live(channel: string): boolean;
+  readonly subs: Subscriptions;
   thrown(cause: unknown): void;
 }
 
 export function presence(n: PresenceNeeds): Presence {
   const rosters = new Map<string, Roster>();
-  const all = stays(n);
+  const all = stays({ ...n, left: n.subs.release });
 
   function rosterOf(channel: string): Roster {
     let r = rosters.get(channel);
     if (!r) {
       r = roster(channel, { id: () => n.id(), report: n.thrown, send: (f: ClientFrame) => n.current()?.link.send([f]) });
-      r.follow(n.live(channel));
+      r.follow(!!n.subs.channels.get(channel)?.owner);
       rosters.set(channel, r);
     }
     return r;
@@ -58,7 +54,7 @@ export function presence(n: PresenceNeeds): Presence {
     members: (channel) => rosters.get(channel)?.snapshot(),
     follow(channel, listener) {
       const unlisten = rosterOf(channel).changed.add(listener);
-      const unwatch = n.watch(channel);
+      const unwatch = n.subs.watch(channel);
       return () => {
         unlisten();
         unwatch();

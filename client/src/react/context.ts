@@ -8,7 +8,7 @@ export const RealtimeContext = createContext<Client<Events> | null>(null);
 export function useClient(): Client<Events> {
   const client = useContext(RealtimeContext);
   if (!client) {
-    throw new Error('No client: wrap the component in <RealtimeProvider client={createClient({ url })}>.');
+    throw new Error('no client: wrap the component in <RealtimeProvider client={createClient({ url })}>');
   }
   return client;
 }

@@ -63,3 +63,11 @@ export function frameStore<S>(initial: S, feed?: Feed<S>, lingerMs = 0, ended?: 
     },
   };
 }
+
+/** Shows what something else holds, now and when that says that it has changed; returns its undo. */
+export function mirror<S>(set: FrameStore<S>['set'], get: () => S, listen: (listener: () => void) => () => void): () => void {
+  const take = (): void => set(get);
+  const undo = listen(take);
+  take();
+  return undo;
+}

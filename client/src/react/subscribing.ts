@@ -27,13 +27,5 @@ export function subscribeOptions(newest: RefObject<SubscribingOptions>): Subscri
 /** A handler for everything, or handlers by type; `'*'` takes what has none. */
 export type Handlers = ((event: ChannelEvent) => unknown) | HandlerMap<Events>;
 
-export function dispatch(handlers: Handlers | undefined, event: ChannelEvent): void {
-  if (typeof handlers === 'function') handlers(event);
-  else if (handlers) {
-    const by = handlers as Readonly<Record<string, ((event: ChannelEvent) => unknown) | undefined>>;
-    ((Object.hasOwn(by, event.type) && by[event.type]) || by['*'])?.(event);
-  }
-}
-
 /** Tells beginnings apart. */
-export const fromKey = ({ from }: FromOption): string => JSON.stringify(from) ?? '';
+export const fromKey = ({ from }: FromOption): string | undefined => JSON.stringify(from);

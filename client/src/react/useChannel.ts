@@ -1,9 +1,10 @@
 import { useMemo } from 'react';
 import type { DataOf, EventInput, PublishOptions, Published, SubscriptionState } from '../types/index.js';
+import { dispatch } from '../dispatch.js';
 import { useClient } from './context.js';
 import type { Events } from './register.js';
-import { frameStore } from './store.js';
-import { dispatch, fromKey, subscribeOptions, type Handlers, type SubscribingOptions } from './subscribing.js';
+import { frameStore, mirror } from './store.js';
+import { fromKey, subscribeOptions, type Handlers, type SubscribingOptions } from './subscribing.js';
 import { useNewest } from './useNewest.js';
 import { useTracked } from './useTracked.js';
 
@@ -30,10 +31,8 @@ export function useChannel(channel: string, options: ChannelOptions = {}): Subsc
     () =>
       frameStore(PENDING, (set) => {
         if (skip) return nothing;
-        const subscription = client.subscribe(channel, (e) => dispatch(newest.current.on, e), subscribeOptions(newest));
-        const take = (): void => set(() => subscription.getState());
-        const undo = subscription.onState(take);
-        take();
+        const subscription = client.subscribe(channel, (e) => dispatch(newest.current.on ?? nothing, e), subscribeOptions(newest));
+        const undo = mirror(set, subscription.getState, subscription.onState);
         return () => {
           undo();
           subscription.close();

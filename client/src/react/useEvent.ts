@@ -36,14 +36,13 @@ export function useEvent(
   const { skip } = options;
   useEffect(() => {
     if (skip) return;
-    const subscription = client.subscribe(
+    return client.subscribe(
       channel,
       (event) => {
         const { type: wanted, callback: call } = newest.current;
         if (wanted === '*' || wanted === event.type || (typeof wanted !== 'string' && wanted.includes(event.type))) call(event);
       },
       subscribeOptions(newest),
-    );
-    return () => subscription.close();
+    ).close;
   }, [client, channel, skip, from, newest]);
 }

@@ -29,7 +29,7 @@ export function useLatest<T>(channel: string, options: LatestOptions<ChannelEven
     () => ({
       initial: undefined,
       feed(client, set) {
-        const subscription = client.subscribe(
+        return client.subscribe(
           channel,
           (event) => {
             if ((type ?? event.type) === event.type && (subject ?? event.subject) === event.subject) set(() => event);
@@ -39,8 +39,7 @@ export function useLatest<T>(channel: string, options: LatestOptions<ChannelEven
             // After any other reset it may be of a log that is gone.
             onReset: ({ reason }) => reason !== 'trimmed' && set(() => undefined),
           },
-        );
-        return () => subscription.close();
+        ).close;
       },
     }),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the key holds everything

@@ -1,16 +1,11 @@
 import { useMemo } from 'react';
+import { NOBODY } from '../presence/handle.js';
 import type { Members, PresenceStatus } from '../types/index.js';
+import { mirror } from './store.js';
 import type { SelectOptions, SkipOption } from './types.js';
 import { useShared, type Source } from './useShared.js';
 
-const UNKNOWN: Members<never> = {
-  known: false,
-  count: 0,
-  sessions: 0,
-  members: [],
-  stale: false,
-  error: undefined,
-};
+const UNKNOWN: Members<never> = { ...NOBODY, stale: false };
 
 /** Who is in a channel, without being there. `S` is what they say of themselves; nothing checks it. */
 export function useMembers<S = PresenceStatus, T = Members<S>>(
@@ -22,10 +17,7 @@ export function useMembers<S = PresenceStatus, T = Members<S>>(
       initial: UNKNOWN,
       feed(client, set) {
         const handle = client.presence<S>(channel);
-        const take = (): void => set(() => handle.getMembers());
-        const undo = handle.onMembers(take);
-        take();
-        return undo;
+        return mirror(set, handle.getMembers, handle.onMembers);
       },
     }),
     [channel],

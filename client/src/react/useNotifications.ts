@@ -1,6 +1,5 @@
 import { useMemo } from 'react';
 import type { EventMap } from '../events/index.js';
-import { isEvent } from '../guard.js';
 import type { ChannelEvent } from '../types/index.js';
 import type { FromOption, SelectOptions, SkipOption } from './types.js';
 import { useShared, type Source } from './useShared.js';
@@ -68,18 +67,18 @@ function notificationSource(channel: string, from: NonNullable<FromOption['from'
   return {
     initial: NONE,
     feed(client, set) {
-      const subscription = client.subscribe(
+      return client.subscribe(
         channel,
         (event) => {
-          if (!isEvent(event, 'notification.raised')) return;
-          const { data } = event;
+          if (event.type !== 'notification.raised') return;
+          const one = event as Notification['event'];
+          const { data } = one;
           if (data.expires_at && Date.parse(data.expires_at) <= Date.now()) return;
-          const one: Notification = { id: data.notification_id, read: false, data, event };
-          set(({ items }) => list([one, ...items.filter((n) => n.id !== one.id)].slice(0, limit)));
+          const id = data.notification_id;
+          set(({ items }) => list([{ id, read: false, data, event: one }, ...items.filter((n) => n.id !== id)].slice(0, limit)));
         },
         { from },
-      );
-      return () => subscription.close();
+      ).close;
     },
   };
 }

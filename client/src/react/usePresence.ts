@@ -25,8 +25,7 @@ export function usePresence<S = PresenceStatus>(
     if (!handle) return;
     let over = false;
     const told = (e: TallywireError | null): void => void (over || setError(e));
-    const { current } = newest;
-    (current === undefined ? handle.enter() : handle.update(current)).then(() => told(null), told);
+    handle.enter(newest.current).then(() => told(null), told);
     return () => {
       over = true;
     };

@@ -2,7 +2,8 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react';
 import type { Readable } from './store.js';
 import type { SelectOptions } from './types.js';
 
-const same = (state: unknown): unknown => state;
+/** What selects all. */
+export const same = (state: unknown): unknown => state;
 
 /** Reads a selection of a store. The component renders when the selection has changed; `store` must be the same object until it is another store. */
 export function useSelected<S, T>(store: Readable<S>, options: SelectOptions<S, T>): T {

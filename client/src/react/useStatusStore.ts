@@ -1,19 +1,11 @@
 import { useMemo } from 'react';
+import { idle } from '../status.js';
 import type { ConnectionStatus } from '../types/index.js';
 import { useClient } from './context.js';
 import type { Readable } from './store.js';
 
 /** What is said of a connection on servers. */
-export const IDLE: ConnectionStatus = {
-  status: 'idle',
-  transport: null,
-  latencyMs: null,
-  lastError: null,
-  retryAt: null,
-  user: null,
-  session: '',
-  gateway: null,
-};
+export const IDLE = idle();
 
 /** The client's status as a store. */
 export function useStatusStore(): Readable<ConnectionStatus> {

@@ -12,12 +12,13 @@ import type {
   SubscribeOptions,
   Subscription,
 } from '../types/index.js';
+import { dispatch } from '../dispatch.js';
 import { useClient } from './context.js';
 import type { Events } from './register.js';
 import { frameStore } from './store.js';
-import { dispatch, fromKey, subscribeOptions, type Handlers, type SubscribingOptions } from './subscribing.js';
+import { fromKey, subscribeOptions, type Handlers, type SubscribingOptions } from './subscribing.js';
 import { useNewest } from './useNewest.js';
-import { useSelected } from './useSelected.js';
+import { same, useSelected } from './useSelected.js';
 import { useStatusStore } from './useStatusStore.js';
 import { useTracked } from './useTracked.js';
 
@@ -101,7 +102,7 @@ function useChannels<T>(client: Client<Events>, options: IntegrationOptions<T>):
       const take = (event: ChannelEvent): void => {
         const { onEvent, select = same } = newest.current;
         store.set((before) => (select(event, before) as T | undefined) ?? before);
-        dispatch(onEvent, event); // last, since it may throw
+        if (onEvent) dispatch(onEvent, event); // last, since it may throw
       };
       open.current.set(channel, client.subscribe(channel, take, subscribeOptions(newest)));
     }
@@ -117,5 +118,3 @@ function useChannels<T>(client: Client<Events>, options: IntegrationOptions<T>):
 
   return useSelected<T | undefined, T | undefined>(store, { equal: options.equal });
 }
-
-const same = (event: unknown): unknown => event;

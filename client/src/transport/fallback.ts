@@ -1,2 +1,2 @@
-export { openPoll } from './poll.js';
-export { openSSE } from './sse.js';
+export { openPoll as poll } from './poll.js';
+export { openSSE as sse } from './sse.js';

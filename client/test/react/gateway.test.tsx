@@ -11,8 +11,9 @@ beforeEach(() => {
   vi.useFakeTimers();
   server = createTestServer();
 });
-afterEach(() => {
+afterEach(async () => {
   cleanup();
+  await vi.advanceTimersByTimeAsync(1); // the client ends a moment after the tree, and must not retry by the next test's clock
   server.close();
   vi.useRealTimers();
 });
