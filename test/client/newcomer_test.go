@@ -1,7 +1,10 @@
 package client
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +50,9 @@ func TestNewcomer(t *testing.T) {
 			packed, err = filepath.Glob(filepath.Join(app, "tallywire-client-*.tgz"))
 			require.NoError(t, err)
 			require.Len(t, packed, 1)
+			licence, err := os.ReadFile("../../LICENSE")
+			require.NoError(t, err)
+			require.Equal(t, string(licence), inTarball(t, packed[0], "package/LICENSE"))
 		}},
 		{"install", func(t *testing.T) {
 			run(t, app, "npm", append([]string{"ci"}, npm...)...)
@@ -69,6 +75,25 @@ func TestNewcomer(t *testing.T) {
 	for _, step := range steps {
 		if !t.Run(step.name, step.do) {
 			return // the next ones need it
+		}
+	}
+}
+
+// inTarball returns a file of a package as npm packs it.
+func inTarball(t *testing.T, path, name string) string {
+	t.Helper()
+	file, err := os.Open(path) //nolint:gosec // of the test's own folder
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	text, err := gzip.NewReader(file)
+	require.NoError(t, err)
+	for files := tar.NewReader(text); ; {
+		header, err := files.Next()
+		require.NoError(t, err, "%s is not in it", name)
+		if header.Name == name {
+			content, err := io.ReadAll(files)
+			require.NoError(t, err)
+			return string(content)
 		}
 	}
 }
