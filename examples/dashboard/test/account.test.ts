@@ -23,7 +23,7 @@ function fake(): Fake {
     subscribe(_channel: string, h: typeof handler, o?: SubscribeOptions) {
       handler = h;
       options = o;
-      return { getState: () => ({ head: '8-1' }) };
+      return { getState: () => ({ head: '8-1' }), close() {} };
     },
   };
   return {
@@ -76,6 +76,19 @@ describe('the account of what was delivered', () => {
     f.reset('90-1');
     f.emit('91-1');
     expect(account.read()).toMatchObject({ resets: 1, gaps: 0, duplicates: 0 });
+  });
+
+  it('says of a channel what those have had who are still here', () => {
+    const [account, f] = [new Account(), fake()];
+    const client = account.watch(f.client);
+    const first = client.subscribe('c', () => {});
+    for (const cursor of ['7-1', '8-1', '9-1']) f.emit(cursor);
+    first.close();
+    expect(account.read().channels['c']).toMatchObject({ received: 3, lastCursor: '9-1' });
+    client.subscribe('c', () => {});
+    f.emit('11-1', 3);
+    expect(account.read().channels['c']).toMatchObject({ received: 1, skipped: 3, lastCursor: '11-1' });
+    expect(account.read().received).toBe(3);
   });
 
   it('counts reconnects and how long the last one took', () => {

@@ -1,6 +1,6 @@
 import type { ChannelEvent, Client, EventHandler, HandlerMap, Reset, SubscribeOptions } from '@tallywire/client';
 
-/** What a channel has brought to this page, as its subscriber with the most events saw it. */
+/** What a channel has brought to this page, as that of its subscribers saw it that has had the most; who has gone counts only where nobody is left. */
 export interface ChannelAccount {
   received: number;
   /** Left out on purpose by the gateway: conflated. */
@@ -37,6 +37,7 @@ const offset = (cursor: string | undefined): number => Number.parseInt(cursor ??
 
 /** The account of one subscription. */
 class Subscriber implements ChannelAccount {
+  gone = false;
   received = 0;
   skipped = 0;
   duplicates = 0;
@@ -118,7 +119,11 @@ export class Account {
           options?.onReset?.(r);
         };
         const subscription = client.subscribe(channel, take, { ...options, onReset: reset });
-        return subscription;
+        const close = (): void => {
+          subscriber.gone = true;
+          subscription.close();
+        };
+        return { ...subscription, close };
       },
     };
   }
@@ -128,13 +133,16 @@ export class Account {
     const channels: Record<string, ChannelAccount> = {};
     const sum = { received: 0, skipped: 0, duplicates: 0, outOfOrder: 0, gaps: 0, resets: 0 };
     for (const [channel, list] of this.#subscribers) {
-      const best = list.reduce((a, b) => (b.received > a.received ? b : a));
+      const most = (a: Subscriber, b: Subscriber): Subscriber => (b.received > a.received ? b : a);
+      const here = list.filter((s) => !s.gone);
+      const best = (here.length > 0 ? here : list).reduce(most);
       const worst = (key: 'duplicates' | 'outOfOrder' | 'gaps' | 'resets'): number => Math.max(...list.map((s) => s[key]));
       const { received, skipped, firstCursor, lastCursor } = best;
       const of = { duplicates: worst('duplicates'), outOfOrder: worst('outOfOrder'), gaps: worst('gaps'), resets: worst('resets') };
       channels[channel] = { received, skipped, ...of, firstCursor, lastCursor };
-      sum.received += received;
-      sum.skipped += skipped;
+      const all = list.reduce(most); // lest the sums shrink when somebody comes anew
+      sum.received += all.received;
+      sum.skipped += all.skipped;
       for (const key of ['duplicates', 'outOfOrder', 'gaps', 'resets'] as const) sum[key] += of[key];
     }
     return { channels, ...sum, reconnects: this.#reconnects, transports: [...this.#transports], lastOutageMs: this.#lastOutageMs };
