@@ -15,11 +15,12 @@ import (
 )
 
 // newClusterWorker returns a worker that publishes to a cluster.
-func newClusterWorker(t testing.TB, j *journal, c *redistest.Cluster) *worker {
+func newClusterWorker(t testing.TB, j *journal, c *redistest.Cluster, login string) *worker {
 	t.Helper()
+	user, password, _ := strings.Cut(login, ":")
 	client := redis.NewClusterClient(&redis.ClusterOptions{
-		Addrs:      strings.Split(strings.TrimPrefix(c.URL(), "redis-cluster://"), ","),
-		MaxRetries: -1, ClusterStateReloadInterval: time.Second,
+		Addrs:    strings.Split(strings.TrimPrefix(c.URL(), "redis-cluster://"), ","),
+		Username: user, Password: password, MaxRetries: -1, ClusterStateReloadInterval: time.Second,
 	})
 	t.Cleanup(func() { _ = client.Close() })
 	return &worker{t: t, journal: j, client: client}
@@ -30,15 +31,17 @@ func newClusterWorker(t testing.TB, j *journal, c *redistest.Cluster) *worker {
 // work as over one Redis.
 func TestRedisCluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3, true)
-	a := startGateway(t, "gw-a", "--redis", c.URL()).awaitReady()
-	b := startGateway(t, "gw-b", "--redis", c.URL()).awaitReady()
+	users := c.Users("../docs/redis-contract.md")
+	url := strings.Replace(c.URL(), "://", "://"+users["gateway"]+"@", 1)
+	a := startGateway(t, "gw-a", "--redis", url).awaitReady()
+	b := startGateway(t, "gw-b", "--redis", url).awaitReady()
 	j := newJournal()
 	var channels []string
 	for i := range 6 {
 		channels = append(channels, "jobs:"+itoa(i))
 	}
 	clients := startReaders(t, j, &balancer{addrs: []string{a.addr, b.addr}}, 12, channels...)
-	w := newClusterWorker(t, j, c)
+	w := newClusterWorker(t, j, c, users["worker"])
 	last := map[string]string{}
 	publish := func(rounds int) {
 		for range rounds {
@@ -65,12 +68,13 @@ func TestRedisCluster(t *testing.T) {
 	bob.close()
 	o.eventually("bob has left", func() bool { return tally(o.changes, presence.Leave)["bob"] == 1 })
 
+	anybody := newClusterWorker(t, j, c, "").client
 	for n := range 20 {
 		event := fmt.Sprintf(`{"id":"i%d","source":"inbox","type":"x.test","data":{"value":"inbox:1#%d"}}`, n, n)
-		require.NoError(t, w.client.XAdd(t.Context(), &redis.XAddArgs{Stream: "tw:_inbox", Values: []any{"channel", "inbox:1", "event", event}}).Err())
+		require.NoError(t, anybody.XAdd(t.Context(), &redis.XAddArgs{Stream: "tw:_inbox", Values: []any{"channel", "inbox:1", "event", event}}).Err())
 	}
 	require.Eventually(t, func() bool {
-		n, err := w.client.XLen(t.Context(), "tw:{inbox:1}").Result()
+		n, err := anybody.XLen(t.Context(), "tw:{inbox:1}").Result()
 		return err == nil && n == 21 // with the genesis
 	}, patience, poll, "what was added to the inbox is published")
 
@@ -82,4 +86,5 @@ func TestRedisCluster(t *testing.T) {
 		require.Eventually(t, func() bool { status, _ := p.ready(); return status == http.StatusOK }, patience, poll, "ready again")
 	}
 	require.Zero(t, clients.violations())
+	require.Empty(t, c.Denied(), "the users of the contract may do all of this")
 }

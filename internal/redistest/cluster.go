@@ -3,6 +3,8 @@ package redistest
 import (
 	"context"
 	"net"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -271,6 +273,42 @@ func (w *Way) Client(t testing.TB) *redis.ClusterClient {
 	})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+var clusterRights = regexp.MustCompile(`(?m)^ {6}([a-z]+): +(\+.*)$`)
+
+// Users is [Server.Users] on every node, with what a document says, indented, that a cluster needs beside that.
+func (c *Cluster) Users(document string) (users map[string]string) {
+	c.t.Helper()
+	text, err := os.ReadFile(document)
+	if err != nil {
+		c.t.Fatalf("redistest: %v", err)
+	}
+	more := clusterRights.FindAllStringSubmatch(string(text), -1)
+	if len(more) == 0 {
+		c.t.Fatalf("redistest: no rights for a cluster in %s", document)
+	}
+	for _, s := range c.nodes() {
+		users = s.Users(document)
+		for _, m := range more {
+			args := []any{"ACL", "SETUSER", m[1]}
+			for _, word := range strings.Fields(m[2]) {
+				args = append(args, word)
+			}
+			s.Do(args...)
+		}
+	}
+	return users
+}
+
+// Denied returns what the nodes have refused for want of rights.
+func (c *Cluster) Denied() (denied []any) {
+	c.t.Helper()
+	for _, s := range c.nodes() {
+		list, _ := s.Do("ACL", "LOG").([]any)
+		denied = append(denied, list...)
+	}
+	return denied
 }
 
 // Flush empties the cluster, of its functions too.
