@@ -26,8 +26,13 @@ ACTIONLINT       := $(TOOLS)/actionlint-v1.7.12
 CYCLONEDX_GOMOD  := $(TOOLS)/cyclonedx-gomod-v1.10.0
 GORELEASER       := $(TOOLS)/goreleaser-v2.16.0
 
-# Modules beside the main one, whose dependencies are no business of who builds Tallywire.
+# Modules beside the main one, whose dependencies are no business of who builds Tallywire. test/kubernetes is left out:
+# it has no code, and to tidy it loads all of Kubernetes.
 MODULES := test/chart test/deploy
+
+# What test-chart-real runs, built from test/kubernetes.
+KUBERNETES := $(TOOLS)/kubernetes-v1.34.4
+KWOK       := sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 
 .DEFAULT_GOAL := help
 
@@ -81,6 +86,11 @@ test: setup dashboard ## run all tests under the race detector, and those of cha
 test-chart: setup ## test the Helm chart (ARGS=-update writes the table in its README)
 	$(GO) run ./scripts/gotest -C test/chart $(TESTFLAGS) ./... $(ARGS)
 
+.PHONY: test-chart-real
+test-chart-real: setup $(KUBERNETES) ## test the chart on a real API server, scheduler and controllers (the first time builds them, for 20 minutes)
+	@command -v etcd >/dev/null || { echo 'etcd is not installed (Debian, Ubuntu: apt-get install etcd-server)' >&2; exit 1; }
+	TALLYWIRE_KUBERNETES='$(KUBERNETES)' $(GO) run ./scripts/gotest -C test/chart -tags kubernetes -run '^TestCluster' -v -count 1 $(TESTFLAGS) .
+
 .PHONY: test-deploy
 test-deploy: setup ## test Dockerfile, docker-compose.yml, deploy/ and how releases are made; no engine is needed
 	$(GO) run ./scripts/gotest -C test/deploy $(TESTFLAGS) ./...
@@ -106,7 +116,7 @@ check-format: $(GOLANGCI) ## the code is formatted by gofumpt and goimports
 check-lint: $(GOLANGCI) ## golangci-lint finds nothing
 	$(GOLANGCI) config verify
 	$(GOLANGCI) run
-	@for m in $(MODULES); do echo "cd $$m && $(notdir $(GOLANGCI)) run"; (cd $$m && $(GOLANGCI) run) || exit 1; done
+	@for m in $(MODULES); do echo "cd $$m && $(notdir $(GOLANGCI)) run"; (cd $$m && $(GOLANGCI) run --build-tags kubernetes) || exit 1; done
 
 .PHONY: check-vet
 check-vet: ## go vet finds nothing
@@ -204,3 +214,12 @@ $(CYCLONEDX_GOMOD):
 
 $(GORELEASER):
 	$(call install-tool,github.com/goreleaser/goreleaser/v2@v2.16.0)
+
+# The linker of each wants two gigabytes: one after another.
+$(KUBERNETES):
+	@mkdir -p $@.build
+	for program in kube-apiserver kube-controller-manager kube-scheduler; do \
+		CGO_ENABLED=0 nice $(GO) build -C test/kubernetes -p 1 -o $@.build/$$program k8s.io/kubernetes/cmd/$$program || exit 1; \
+	done
+	GOBIN='$@.build' CGO_ENABLED=0 nice $(GO) install -p 1 $(KWOK)
+	@mv $@.build $@
