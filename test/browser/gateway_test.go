@@ -31,15 +31,18 @@ type gateway struct {
 	done chan struct{} // closed when the process has ended
 }
 
-// newGateway starts a gateway with further arguments and waits until it is ready.
+// newGateway starts a gateway with further arguments and waits until it is ready. Without Redis it has the embedded engine.
 func newGateway(t testing.TB, id, redis string, args ...string) *gateway {
 	t.Helper()
 	public, admin := programtest.FreeAddr(t), programtest.FreeAddr(t)
 	g := &gateway{
 		t: t, id: id, public: "http://" + public, admin: "http://" + admin, log: &programtest.Log{},
 		args: append([]string{
-			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--redis", redis, "--lease-ttl", "3s",
+			"serve", "--listen", public, "--admin-listen", admin, "--gateway-id", id, "--lease-ttl", "3s",
 		}, args...),
+	}
+	if redis != "" {
+		g.args = append(g.args, "--redis", redis)
 	}
 	t.Cleanup(func() {
 		g.kill()
