@@ -125,6 +125,10 @@ try {
       browser.checkQuiet(name, false);
     } catch (e) {
       e.message = `${name}: ${e.message}`;
+      for (const each of tabs) {
+        const { events, ...rest } = await each.told();
+        process.stderr.write(`a tab has ${events.length} events and ${each.sockets()} sockets, the last ones ${JSON.stringify({ ...rest, events: events.slice(-3) })}\n`);
+      }
       throw e;
     }
     process.stderr.write(`ok ${name} (${Date.now() - began} ms)\n`);

@@ -69,7 +69,7 @@ func TestTabs(t *testing.T) {
 	site := httptest.NewServer(s.site(t, builtClient(t)))
 	t.Cleanup(site.Close)
 	s.config["url"] = site.URL + "/"
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(func() {
 		cancel()
 		s.traffic.Wait()
