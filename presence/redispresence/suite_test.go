@@ -104,7 +104,7 @@ func openOver(t testing.TB, c redis.UniversalClient, way way, prefix string, o p
 	require.NoError(t, err)
 	b, err := redisbroker.New(c, redisbroker.Options{
 		Prefix: prefix, Namespaces: brokertest.Namespaces(t), Presence: tracker.Hear,
-		ProbeEvery: 100 * time.Millisecond, ProbeTimeout: time.Second, AuditEvery: 500 * time.Millisecond,
+		ProbeEvery: 100 * time.Millisecond, ProbeTimeout: 4 * time.Second, AuditEvery: 500 * time.Millisecond,
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
