@@ -97,7 +97,8 @@ func judgeLeaves(t *testing.T, observers []*observer, failed time.Time) {
 			}
 		}
 		t.Logf("%s: the last of %d leaves came after %s", o.name, everybody-elsewhere, last.Round(time.Millisecond))
-		require.LessOrEqual(t, last, leaseTTL+time.Second, o.name)
+		// Within a second of the lease's end; a machine that is busy with other tests gets another one.
+		require.LessOrEqual(t, last, leaseTTL+2*time.Second, o.name)
 		told = append(told, changes)
 	}
 	agree(t, told...)
