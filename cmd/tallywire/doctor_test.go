@@ -63,9 +63,7 @@ func TestDoctorOfACluster(t *testing.T) {
 	}
 
 	c.Primaries[1].Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
-	for _, s := range c.Primaries {
-		s.Do("CLUSTER", "DELSLOTSRANGE", 16000, 16383)
-	}
+	c.Primaries[2].Do("CLUSTER", "DELSLOTSRANGE", 16000, 16383)
 	found = of(exitFailed)
 	require.Equal(t, doctor.Fail, found["cluster"][0].Status)
 	wrong := 0
