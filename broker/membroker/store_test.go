@@ -91,6 +91,7 @@ func TestAuditTellsHeads(t *testing.T) {
 		store := membroker.NewStore(membroker.Options{Audit: 5 * time.Second})
 		n := run(t, store.Broker())
 		n.subscribe(t, "jobs:1")
+		synctest.Wait() // what it tells at the start is told
 		store.ForTest().Drop("jobs:1", 1)
 		c := n.fill(t, "jobs:1", 1)[0]
 		require.Empty(t, n.Entries("jobs:1"))
