@@ -68,7 +68,8 @@ func TestRollingRestartBehindHAProxy(t *testing.T) {
 		paced := float64(len(due)) / rollingWindow.Seconds()
 		t.Logf("gw-%d: out after %s; %d clients moved, paced %.0f a second, busiest second %d as told and %d as seen",
 			i+1, took.Round(time.Millisecond), len(due), paced, busiestSecond(due), busiestSecond(times))
-		require.Len(t, times, len(due))
+		// One that had no time to move before the gateway closed its connection comes twice.
+		require.LessOrEqual(t, len(times), len(due)+len(due)/20, "%d were to come", len(due))
 		require.LessOrEqual(t, took, rollingGrace, "the gateway is not out in time")
 		require.LessOrEqual(t, float64(busiestSecond(due)), 1.1*paced+2, "clients are told to come back faster than the pace")
 		// Clients that share this machine with everything else are late by what else it does, and then together.
@@ -161,8 +162,15 @@ func startHerd(t testing.TB, front string) *herd {
 	return h
 }
 
-// comebacks returns when clients were to connect again since the last call, and when they have.
+// comebacks waits until everybody is back, and returns when clients were to connect again since the last call, and
+// when they have.
 func (h *herd) comebacks() (due, times []time.Time) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.times) >= len(h.due)
+	}, patience, poll, "somebody has not come back")
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	due, times = h.due, h.times

@@ -149,7 +149,7 @@ describe('the network comes back', () => {
     await until(() => status().transport === 'sse');
     server.publish('jobs:1', numbered(1));
     await until(() => got.events.length === 1);
-    await run(100_000); // the look for a better way has become rare
+    await run(120_000); // the second look for a better way is over, the third a while off
     server.accept();
     if (moment === 'online') tell('online');
     else {
