@@ -49,18 +49,9 @@ func renderLibrary(table *namespace.Table, sharded bool) (string, error) {
 	if len(configured) > 0 {
 		retention = prefixes.String()
 	}
-	lines := strings.Split(librarySource, "\n")
-	for i, line := range lines {
-		switch _, marker, _ := strings.Cut(line, " --@"); {
-		case strings.HasPrefix(marker, "sharded"):
-			lines[i] = "local SHARDED = " + strconv.FormatBool(sharded)
-		case strings.HasPrefix(marker, "default"):
-			lines[i] = "local DEFAULT = " + luaRetention(table.For(""))
-		case strings.HasPrefix(marker, "retention"):
-			lines[i] = "local RETENTION = " + retention
-		}
-	}
-	return strings.Join(lines, "\n"), nil
+	source := redisfn.SetLine(librarySource, "sharded", "local SHARDED = "+strconv.FormatBool(sharded))
+	source = redisfn.SetLine(source, "default", "local DEFAULT = "+luaRetention(table.For("")))
+	return redisfn.SetLine(source, "retention", "local RETENTION = "+retention), nil
 }
 
 func luaRetention(o *namespace.Options) string {

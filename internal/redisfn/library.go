@@ -59,6 +59,17 @@ func Compare(mine, theirs string) State {
 	return Different
 }
 
+// SetLine returns a source with another line in place of the one that ends in " --@" and the marker.
+func SetLine(source, marker, line string) string {
+	lines := strings.Split(source, "\n")
+	for i, l := range lines {
+		if _, m, ok := strings.Cut(l, " --@"); ok && (m == marker || strings.HasPrefix(m, marker+" ")) {
+			lines[i] = line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
 // Library is one library and the Redis that shall have it: one primary, or all of a cluster's. Its methods are safe for concurrent use and
 // return the errors of go-redis, wrapped.
 type Library struct {

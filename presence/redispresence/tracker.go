@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -40,7 +39,7 @@ func New(client redis.UniversalClient, options Options) (*Tracker, error) {
 	}
 	source := librarySource
 	if _, cluster := client.(*redis.ClusterClient); cluster {
-		source = strings.Replace(source, "local SHARDED = false --@sharded", "local SHARDED = true", 1)
+		source = redisfn.SetLine(source, "sharded", "local SHARDED = true")
 	}
 	s := &store{
 		client: client, prefix: options.Prefix,
