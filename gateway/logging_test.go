@@ -1,11 +1,9 @@
 package gateway_test
 
 import (
-	"bytes"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -13,25 +11,15 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/tallywire/tallywire/gateway"
+	"github.com/tallywire/tallywire/internal/programtest"
 )
 
 // logbook keeps what is logged.
-type logbook struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type logbook struct{ programtest.Log }
 
 // of returns the lines of one event.
 func (l *logbook) of(event string) (out []gjson.Result) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.b.String()) {
+	for line := range strings.Lines(l.String()) {
 		if r := gjson.Parse(line); r.Get("event").Str == event {
 			out = append(out, r)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -27,13 +26,7 @@ func ask(t *testing.T, method, url, token, content string) answer {
 	if token != "" {
 		q.Header.Set("Authorization", "Bearer "+token)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	a, err := client.Do(q)
-	require.NoError(t, err)
-	defer a.Body.Close()
-	body, err := io.ReadAll(a.Body)
-	require.NoError(t, err)
-	return answer{a.StatusCode, a.Header, string(body)}
+	return exchange(t, q)
 }
 
 func mintFor(t *testing.T, user, audience string, p auth.Permissions) string {

@@ -19,7 +19,7 @@ import (
 	"github.com/tallywire/tallywire/internal/redistest"
 )
 
-// answer is what a GET brought.
+// answer is what a request brought.
 type answer struct {
 	status int
 	header http.Header
@@ -33,6 +33,12 @@ func get(t *testing.T, url string, change func(*http.Request)) answer {
 	if change != nil {
 		change(q)
 	}
+	return exchange(t, q)
+}
+
+// exchange sends a request on a connection of its own, and returns what it brought.
+func exchange(t *testing.T, q *http.Request) answer {
+	t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	a, err := client.Do(q)
 	require.NoError(t, err)
